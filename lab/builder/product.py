@@ -1,0 +1,89 @@
+"""The project's own images, from the Containerfiles in ``images/`` and ``lab/csi``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import golang
+from .engine import Engine
+from .graph import Job, Step
+from .node import base_reference
+
+# Image -> its folder. `tools` runs the same playbooks as a person, so all of the collection goes into it.
+IMAGES = {
+    "hub": "images/hub",
+    "singleuser": "images/singleuser",
+    "proxy": "images/proxy",
+    "tools": "images/tools",
+    "csi-btrfs": "lab/csi",
+}
+TRAEFIK = "github.com/traefik/traefik/v3"
+
+
+@dataclass(frozen=True)
+class Bases:
+    """What the images stand on: a published reference, or None for the lab's own build."""
+
+    debian: str | None
+    traefik: str | None
+
+
+def published(go_module: Path) -> Bases:
+    """Return the bases where registries answer: the same Debian release, the same traefik version."""
+    return Bases(
+        debian="docker.io/library/debian:bookworm-slim",
+        traefik=f"docker.io/library/traefik:{golang.module_version(go_module, TRAEFIK)}",
+    )
+
+
+def steps(engine: Engine, root: Path, prefix: str, bases: Bases) -> list[Step]:
+    """Return one step an image."""
+    return [_step(engine, root / folder, name, prefix, bases) for name, folder in IMAGES.items()]
+
+
+def _step(engine: Engine, folder: Path, name: str, prefix: str, bases: Bases) -> Step:
+    needs: tuple[str, ...] = () if bases.debian else ("debian",)
+    with_traefik = name == "proxy"
+    if with_traefik and not bases.traefik:
+        needs = (*needs, "traefik")
+
+    def build(job: Job) -> None:
+        arguments = {"BASE": bases.debian or base_reference(job.paths["debian"], prefix)}
+        if with_traefik:
+            arguments["TRAEFIK"] = bases.traefik or base_reference(job.paths["traefik"], prefix)
+        job.log.status = "building the image"
+        engine.build(
+            job.log,
+            folder,
+            f"{prefix}/{name}:{job.key}",
+            containerfile=folder / "Containerfile",
+            arguments=arguments,
+        )
+
+    return Step(
+        name=name,
+        lane="images",
+        build=build,
+        needs=needs,
+        inputs=(bases.debian or "", (bases.traefik or "") if with_traefik else ""),
+        files=(folder,),
+    )
+
+
+def traefik_step(engine: Engine, lab: Path, prefix: str) -> Step:
+    """Return the step that gives the lab's traefik the place that the published image has it at."""
+
+    def build(job: Job) -> None:
+        context = job.target / "context"
+        context.mkdir()
+        (context / "traefik").hardlink_to(job.paths["go-traefik"] / "traefik")
+        engine.build(
+            job.log, context, f"{prefix}/traefik:{job.key}", containerfile=lab / "node/Containerfile.traefik"
+        )
+        (context / "traefik").unlink()
+        context.rmdir()
+
+    return Step(
+        name="traefik", lane="images", build=build, needs=("go-traefik",), files=(lab / "node/Containerfile.traefik",)
+    )

@@ -1,0 +1,69 @@
+"""The driver's command. One image, two roles: the controller beside the sidecars, a node plugin on each node."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+
+from . import DRIVER
+from .controller import Controller
+from .identity import Identity, Registration
+from .node import Node
+from .pool import Pool
+from .protos import csi_services, registration_services
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="btrfs_csi", description=__doc__)
+    parser.add_argument("--socket", type=Path, required=True, help="where to serve CSI")
+    parser.add_argument("--pool", type=Path, required=True, help="where the btrfs pool is mounted")
+    parser.add_argument("--controller", action="store_true", help="serve the controller service")
+    parser.add_argument("--node", help="serve the node service, under this node's name")
+    parser.add_argument("--registration-socket", type=Path, help="where the kubelet looks for plugins")
+    parser.add_argument("--kubelet-endpoint", help="the CSI socket as the kubelet sees it")
+    return parser.parse_args()
+
+
+def _serve(socket: Path) -> grpc.Server:
+    socket.unlink(missing_ok=True)
+    server = grpc.server(ThreadPoolExecutor(max_workers=16))
+    server.add_insecure_port(f"unix://{socket}")
+    return server
+
+
+def main() -> None:
+    """Serve until told to end."""
+    arguments = _arguments()
+    pool = Pool(arguments.pool)
+    pool.check()
+    servers = [_serve(arguments.socket)]
+    csi_services.add_IdentityServicer_to_server(Identity(pool, arguments.controller), servers[0])
+    if arguments.controller:
+        csi_services.add_ControllerServicer_to_server(Controller(pool), servers[0])
+    if arguments.node:
+        node = Node(pool, arguments.node)
+        node.announce()
+        csi_services.add_NodeServicer_to_server(node, servers[0])
+    if arguments.registration_socket:
+        servers.append(_serve(arguments.registration_socket))
+        registration_services.add_RegistrationServicer_to_server(
+            Registration(arguments.kubelet_endpoint), servers[1]
+        )
+    for server in servers:
+        server.start()
+    print(f"{DRIVER}: serving {arguments.socket}", flush=True)
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    signal.signal(signal.SIGINT, lambda *_: ended.set())
+    ended.wait()
+    for server in servers:
+        server.stop(grace=5).wait()
+
+
+if __name__ == "__main__":
+    main()

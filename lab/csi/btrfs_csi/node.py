@@ -1,0 +1,107 @@
+"""CSI's node service: a disk is bind-mounted into the pod."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from .controller import unsupported
+from .pool import Pool, PoolError
+from .protos import csi, csi_services
+from .records import Records
+
+
+def _mounted(path: Path) -> bool:
+    # Not os.path.ismount: between two folders of one file system it sees no mount.
+    return subprocess.run(["mountpoint", "--quiet", str(path)], check=False).returncode == 0
+
+
+def _run(context: grpc.ServicerContext, *command: str) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        context.abort(grpc.StatusCode.INTERNAL, f"{' '.join(command)}: {result.stderr.strip()}")
+
+
+class Node(csi_services.NodeServicer):  # type: ignore[misc]
+    """Mounts, unmounts and measures disks on one node."""
+
+    def __init__(self, pool: Pool, node_id: str) -> None:
+        self._pool = pool
+        self._node_id = node_id
+        self._volumes = Records(pool.root, "volumes")
+        self._nodes = Records(pool.root, "nodes")
+
+    def announce(self) -> None:
+        """Make the node known to the controller, which attaches disks to known nodes only."""
+        if self._nodes.get(self._node_id) is None:
+            self._nodes.put(self._node_id, {"name": self._node_id})
+
+    def _source(self, request: Any, context: grpc.ServicerContext) -> Path:
+        if not request.volume_id:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "volume_id is missing")
+        source = self._pool.volume(request.volume_id)
+        if self._volumes.get(request.volume_id) is None or not source.is_dir():
+            context.abort(grpc.StatusCode.NOT_FOUND, f"disk {request.volume_id} is not in the pool")
+        return source
+
+    def NodeGetInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return csi.NodeGetInfoResponse(node_id=self._node_id)
+
+    def NodeGetCapabilities(self, request: Any, context: grpc.ServicerContext) -> Any:
+        kind = csi.NodeServiceCapability.RPC
+        return csi.NodeGetCapabilitiesResponse(
+            capabilities=[csi.NodeServiceCapability(rpc=kind(type=kind.GET_VOLUME_STATS))]
+        )
+
+    def NodePublishVolume(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if not request.target_path:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "target_path is missing")
+        reason = unsupported([request.volume_capability])
+        if reason:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
+        try:
+            self._pool.check()
+        except PoolError as error:
+            context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        source = self._source(request, context)
+        target = Path(request.target_path)
+        target.mkdir(parents=True, exist_ok=True)
+        if not _mounted(target):
+            _run(context, "mount", "--bind", str(source), str(target))
+            if request.readonly:
+                _run(context, "mount", "-o", "remount,bind,ro", str(target))
+        return csi.NodePublishVolumeResponse()
+
+    def NodeUnpublishVolume(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if not request.volume_id or not request.target_path:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "volume_id and target_path are both needed")
+        if self._volumes.get(request.volume_id) is None:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"disk {request.volume_id} is not in the pool")
+        target = Path(request.target_path)
+        if target.exists():
+            if _mounted(target):
+                _run(context, "umount", str(target))
+            # rmdir, never rmtree: were the disk still mounted, its files would go.
+            target.rmdir()
+        return csi.NodeUnpublishVolumeResponse()
+
+    def NodeGetVolumeStats(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if not request.volume_path:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "volume_path is missing")
+        source = self._source(request, context)
+        if not _mounted(Path(request.volume_path)):
+            context.abort(grpc.StatusCode.NOT_FOUND, f"nothing is mounted at {request.volume_path}")
+        usage = self._pool.usage(source)
+        return csi.NodeGetVolumeStatsResponse(
+            usage=[
+                csi.VolumeUsage(
+                    unit=csi.VolumeUsage.BYTES,
+                    total=usage.limit,
+                    used=usage.used,
+                    available=max(0, usage.limit - usage.used),
+                )
+            ]
+        )

@@ -1,0 +1,94 @@
+"""The pool: one btrfs file system with quotas, worked by btrfs-progs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class PoolError(Exception):
+    """The pool refused; the message is what btrfs said."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a disk uses, in bytes."""
+
+    used: int
+    limit: int
+
+
+def _btrfs(*arguments: str) -> str:
+    result = subprocess.run(["btrfs", *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise PoolError(f"btrfs {' '.join(arguments[:2])}: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
+
+
+class Pool:
+    """Subvolumes below ``root``: ``volumes/<id>``, and ``snapshots/<id>``, which are read-only."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def check(self) -> None:
+        """Raise PoolError where the pool isn't mounted: an empty folder must never take a disk's place."""
+        result = subprocess.run(
+            ["stat", "--file-system", "--format=%T", str(self.root)], capture_output=True, text=True, check=False
+        )
+        if result.stdout.strip() != "btrfs":
+            raise PoolError(f"{self.root} is {result.stdout.strip() or 'absent'}, not the btrfs pool: is it mounted?")
+        for folder in ("volumes", "snapshots"):
+            (self.root / folder).mkdir(exist_ok=True)
+
+    def volume(self, volume_id: str) -> Path:
+        return self.root / "volumes" / volume_id
+
+    def snapshot(self, snapshot_id: str) -> Path:
+        return self.root / "snapshots" / snapshot_id
+
+    def create(self, volume_id: str, size: int, source: Path | None = None) -> None:
+        """Make a subvolume, empty or as a copy of ``source``, limited to ``size`` bytes."""
+        target = self.volume(volume_id)
+        if not target.exists():
+            if source is None:
+                _btrfs("subvolume", "create", str(target))
+            else:
+                _btrfs("subvolume", "snapshot", str(source), str(target))
+        self.limit(volume_id, size)
+
+    def limit(self, volume_id: str, size: int) -> None:
+        """Set how many bytes a disk may refer to."""
+        _btrfs("qgroup", "limit", str(size), str(self.volume(volume_id)))
+
+    def take(self, volume_id: str, snapshot_id: str) -> None:
+        """Take a read-only snapshot of a disk; what is written but not yet on disk is in it."""
+        target = self.snapshot(snapshot_id)
+        if not target.exists():
+            _btrfs("subvolume", "snapshot", "-r", str(self.volume(volume_id)), str(target))
+
+    def delete(self, subvolume: Path) -> None:
+        """Delete a subvolume and its quota group; one that is gone already is no error."""
+        if not subvolume.exists():
+            return
+        number = _btrfs("inspect-internal", "rootid", str(subvolume)).strip()
+        _btrfs("subvolume", "delete", "--commit-after", str(subvolume))
+        # The group of a deleted subvolume stays busy until the cleaner has been there; a group
+        # that stays behind costs a few bytes and is never used again.
+        subprocess.run(
+            ["btrfs", "qgroup", "destroy", f"0/{number}", str(self.root)], capture_output=True, check=False
+        )
+
+    def usage(self, subvolume: Path) -> Usage:
+        """Return what a disk refers to and its limit, as of the last commit (30 s at most)."""
+        lines = _btrfs("qgroup", "show", "-r", "-f", "--raw", str(subvolume)).splitlines()
+        # qgroupid rfer excl max_rfer [path]
+        fields = lines[2].split()
+        return Usage(used=int(fields[1]), limit=0 if fields[3] == "none" else int(fields[3]))
+
+    def available(self) -> int:
+        """Return the bytes that are free in the pool."""
+        state = os.statvfs(self.root)
+        return state.f_bavail * state.f_frsize

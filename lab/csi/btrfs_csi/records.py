@@ -1,0 +1,53 @@
+"""What the driver remembers: one JSON file a volume, snapshot, attachment and node, in the pool itself.
+
+In the pool, so that it survives the driver and moves with the disks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class Records:
+    """One kind of record."""
+
+    def __init__(self, root: Path, kind: str) -> None:
+        self.folder = root / "records" / kind
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        # A slash would leave the folder; no id of ours has one.
+        if not name or "/" in name:
+            return None
+        try:
+            record: dict[str, Any] = json.loads(self._path(name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return record
+
+    def put(self, name: str, record: dict[str, Any]) -> None:
+        """Write a record whole or not at all, power cut included."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fresh = self.folder / f".{name}.{os.getpid()}"
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump(record, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(self._path(name))
+
+    def delete(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+
+    def all(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield every record, by name."""
+        if self.folder.is_dir():
+            for path in sorted(self.folder.glob("*.json")):
+                record = self.get(path.stem)
+                if record is not None:
+                    yield path.stem, record

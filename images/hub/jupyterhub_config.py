@@ -1,0 +1,11 @@
+"""The hub's configuration: reads the values and secrets that are mounted, and hands them to the package."""
+
+import os
+from pathlib import Path
+
+from coursehub_hub import settings
+
+settings.apply(
+    get_config(),  # noqa: F821  (JupyterHub provides it)
+    settings.read(Path(os.environ["COURSEHUB_VALUES"]), Path(os.environ["COURSEHUB_SECRETS"])),
+)

@@ -1,0 +1,1 @@
+"""The hub's configuration, as plain Python that can be tested."""

@@ -1,0 +1,76 @@
+"""A student's server: its pod and its disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HOME = "/home/student"
+# The user in the single-user image. Disks belong to it.
+UID = 1000
+
+
+def apply(c: Any, values: dict[str, Any]) -> None:
+    """Configure KubeSpawner."""
+    c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+    c.Spawner.default_url = "/lab"
+    c.Spawner.cmd = ["jupyterhub-singleuser"]
+    # Sockets in the file system instead of ports: another student on the node can't reach a kernel.
+    c.Spawner.args = ["--KernelManager.transport=ipc"]
+    c.Spawner.environment = {"JUPYTER_RUNTIME_DIR": "/tmp/jupyter-runtime"}
+    # A student's own configuration must not be able to keep the server from starting.
+    c.Spawner.disable_user_config = True
+    c.Spawner.start_timeout = values["start_timeout"]
+    c.Spawner.http_timeout = 60
+    # One broken server after another is a reason to tell staff, not to end the hub.
+    c.Spawner.consecutive_failure_limit = 0
+    kube = c.KubeSpawner
+    kube.namespace = values["students_namespace"]
+    kube.image = values["image"]
+    kube.image_pull_policy = "IfNotPresent"
+    kube.mem_guarantee = values["memory"]
+    kube.mem_limit = values["memory_limit"]
+    kube.cpu_guarantee = _cores(values["cpu"])
+    kube.cpu_limit = _cores(values["cpu_limit"])
+    kube.k8s_api_request_timeout = 30
+    _disk(kube, values)
+    _security(kube)
+
+
+def _cores(quantity: str) -> float:
+    """Return cores as a number, which the hub wants: ``50m`` is 0.05."""
+    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+
+
+def _disk(kube: Any, values: dict[str, Any]) -> None:
+    kube.storage_pvc_ensure = True
+    # From the name alone, so that a hub whose database is lost finds every disk again.
+    kube.pvc_name_template = "disk-{username}"
+    kube.remember_pvc_name = False
+    # A user who is deleted leaves the disk behind; only the archive removes one.
+    kube.delete_pvc = False
+    kube.storage_class = values["storage_class"]
+    kube.storage_capacity = values["disk_size"]
+    kube.storage_access_modes = ["ReadWriteOnce"]
+    kube.storage_extra_labels = {"coursehub.jupyterhub/student": "{username}"}
+    kube.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}]
+    kube.volume_mounts = [{"name": "home", "mountPath": HOME}]
+    kube.working_dir = HOME
+    kube.notebook_dir = HOME
+
+
+def _security(kube: Any) -> None:
+    """Satisfy Pod Security "restricted", which the namespace enforces."""
+    kube.automount_service_account_token = False
+    kube.enable_user_namespaces = False
+    kube.uid = UID
+    kube.gid = UID
+    kube.fs_gid = UID
+    kube.allow_privilege_escalation = False
+    kube.container_security_context = {"capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
+    kube.pod_security_context = {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        # The disk is given to the student once, not file by file at each start.
+        "fsGroupChangePolicy": "OnRootMismatch",
+    }
+    kube.extra_pod_config = {"enableServiceLinks": False, "terminationGracePeriodSeconds": 30}

@@ -1,0 +1,54 @@
+"""From the mounted values to the whole configuration."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import login, proxy, server
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the role wrote: ``values`` may be read by anyone, ``secrets`` by the hub alone."""
+
+    values: dict[str, Any]
+    secrets: dict[str, str]
+
+
+def read(values: Path, secrets: Path) -> Settings:
+    """Read the values file and the folder of secrets, one file each.
+
+    Raises OSError or ValueError for a file that is missing or no JSON.
+    """
+    return Settings(
+        values=json.loads(values.read_text(encoding="utf-8")),
+        secrets={path.name: path.read_text(encoding="utf-8").strip() for path in secrets.iterdir() if path.is_file()},
+    )
+
+
+def apply(c: Any, settings: Settings) -> None:
+    """Configure the hub and all its parts."""
+    values = settings.values
+    c.JupyterHub.hub_bind_url = "http://:8081"
+    c.JupyterHub.hub_connect_url = values["hub_url"]
+    c.JupyterHub.db_url = "sqlite:////srv/hub/jupyterhub.sqlite"
+    c.JupyterHub.cookie_secret = bytes.fromhex(settings.secrets["cookie-secret"])
+    c.JupyterHub.allow_named_servers = False
+    # A hub that ends must leave students' servers and routes alone: that is what it is apart for.
+    c.JupyterHub.cleanup_servers = False
+    c.JupyterHub.cleanup_proxy = False
+    # The start of the hub does not wait until it has looked at every server.
+    c.JupyterHub.init_spawners_timeout = 1
+    # The default of 64 answers a class of 1000 with 429.
+    c.JupyterHub.concurrent_spawn_limit = values["concurrent_spawns"]
+    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
+    if values["public_url"]:
+        c.JupyterHub.public_url = values["public_url"]
+    if values["subdomains"]:
+        c.JupyterHub.subdomain_host = values["public_url"]
+    login.apply(c, values, settings.secrets)
+    proxy.apply(c, values, settings.secrets)
+    server.apply(c, values)

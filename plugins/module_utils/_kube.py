@@ -1,0 +1,233 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A thin client for the Kubernetes API: raw JSON, explicit kubeconfig and context.
+
+Raw JSON, because building typed models of a thousand objects takes longer than the requests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+try:
+    import yaml
+    from kubernetes import config as kubernetes_config
+    from urllib3.exceptions import HTTPError
+except ImportError:
+    HAS_KUBERNETES = False
+    KUBERNETES_IMPORT_ERROR: str | None = traceback.format_exc()
+else:
+    HAS_KUBERNETES = True
+    KUBERNETES_IMPORT_ERROR = None
+
+# Seconds to wait for one answer. The API server's own limit for a request is 60.
+REQUEST_TIMEOUT_S = 65
+FIELD_MANAGER = "coursehub"
+
+Object = dict[str, Any]
+
+CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "kubeconfig": {"type": "path", "required": True},
+    "context": {"type": "str", "required": True},
+}
+
+
+class ApiError(CoursehubError):
+    """The API refused a request; ``status`` is the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def check_context(kubeconfig: str, context: str) -> None:
+    """Raise CoursehubError where the kubeconfig or the context in it is missing."""
+    if not os.path.isfile(kubeconfig):
+        raise CoursehubError(
+            f"the kubeconfig {kubeconfig} does not exist: run the cluster role first, or set coursehub_kubeconfig"
+        )
+    try:
+        with open(kubeconfig, encoding="utf-8") as file:
+            content = yaml.safe_load(file) or {}
+        names = [entry["name"] for entry in content.get("contexts") or []]
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise CoursehubError(f"{kubeconfig} is no kubeconfig: {str(error).splitlines()[0]}") from error
+    if context not in names:
+        raise CoursehubError(
+            f"the context '{context}' is not in {kubeconfig}, which has: {', '.join(names) or 'none'};"
+            " set coursehub_context to the cluster that you mean"
+        )
+
+
+class Kube:
+    """One cluster."""
+
+    def __init__(self, kubeconfig: str, context: str) -> None:
+        check_context(kubeconfig, context)
+        try:
+            self._api = kubernetes_config.new_client_from_config(
+                config_file=kubeconfig, context=context, persist_config=False
+            )
+        except kubernetes_config.ConfigException as error:
+            raise CoursehubError(f"{kubeconfig} can't be used: {error}") from error
+        self._host = self._api.configuration.host
+        self._resources: dict[str, dict[str, Object]] = {}
+
+    def request(self, method: str, path: str, body: Object | None = None, **query: Any) -> Object:
+        """Return the answer as JSON. Raises ApiError, CoursehubError where nobody answers."""
+        response = self._open(method, path, body, query)
+        try:
+            answer: Object = json.loads(response.read())
+        except HTTPError as error:
+            raise CoursehubError(f"the cluster at {self._host} broke off its answer: {error}") from error
+        finally:
+            response.release_conn()
+        return answer
+
+    def _open(
+        self, method: str, path: str, body: Object | None, query: dict[str, Any], timeout: float = REQUEST_TIMEOUT_S
+    ) -> Any:
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/apply-patch+yaml" if method == "PATCH" else "application/json",
+        }
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        try:
+            response = self._api.rest_client.pool_manager.request(
+                method,
+                f"{self._host}{path}" + (f"?{urlencode(query)}" if query else ""),
+                body=None if body is None else json.dumps(body),
+                headers=headers,
+                timeout=timeout,
+                retries=False,
+                preload_content=False,
+            )
+        except HTTPError as error:
+            raise CoursehubError(f"the cluster at {self._host} does not answer: {error}") from error
+        if response.status >= 400:
+            message = message_of(response.read())
+            response.release_conn()
+            raise ApiError(response.status, message or f"{method} {path} was answered with {response.status}")
+        return response
+
+    def resource(self, api_version: str, kind: str) -> Object:
+        """Return what the API says of a kind: plural name, whether namespaced.
+
+        Raises ApiError with status 404 for a kind that the cluster does not have.
+        """
+        if api_version not in self._resources:
+            root = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
+            listed = self.request("GET", root)["resources"]
+            self._resources[api_version] = {item["kind"]: item for item in listed if "/" not in item["name"]}
+        known = self._resources[api_version]
+        if kind not in known:
+            # A definition that was just applied is not listed yet; the next call asks again.
+            del self._resources[api_version]
+            raise ApiError(404, f"the cluster knows no {kind} of {api_version}")
+        return known[kind]
+
+    def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
+        """Return the path of an object, or of a collection where ``name`` is absent."""
+        resource = self.resource(api_version, kind)
+        root = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
+        where = f"/namespaces/{namespace}" if namespace and resource["namespaced"] else ""
+        return f"{root}{where}/{resource['name']}" + (f"/{name}" if name else "")
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        """Return an object, or None where it or its kind is absent."""
+        try:
+            return self.request("GET", self.path(api_version, kind, namespace, name))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, api_version: str, kind: str, namespace: str | None = None, **query: Any) -> list[Object]:
+        """Return all objects of a kind in pages of 500; none where the cluster does not know the kind."""
+        try:
+            path = self.path(api_version, kind, namespace)
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+        items: list[Object] = []
+        query = {**query, "limit": 500}
+        while True:
+            page = self.request("GET", path, **query)
+            items += page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                # A list's items carry neither; every user of them wants both.
+                return [{"apiVersion": api_version, "kind": kind, **item} for item in items]
+            query["continue"] = token
+
+    def watch(self, path: str, version: str, seconds: float, **query: Any) -> Iterator[Object]:
+        """Yield the events of a collection from a version on, for so many seconds at most."""
+        query = {**query, "watch": 1, "resourceVersion": version, "timeoutSeconds": max(1, int(seconds))}
+        response = self._open("GET", path, None, query, timeout=seconds + 5)
+        try:
+            for line in _lines(response):
+                yield json.loads(line)
+        except HTTPError:
+            # A cut watch is no failure: who waits, lists again and goes on.
+            return
+        finally:
+            response.release_conn()
+
+    def wait(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        done: Callable[[list[Object]], bool],
+        deadline: float,
+        **query: Any,
+    ) -> list[Object]:
+        """Wait until ``done`` holds for a collection, and return it as last seen.
+
+        ``deadline`` is in ``time.monotonic`` seconds. When it passes, the collection is
+        returned all the same: the caller knows best what to say about it.
+        """
+        path = self.path(api_version, kind, namespace)
+        while True:
+            answer = self.request("GET", path, **query)
+            state = {item["metadata"]["uid"]: item for item in answer["items"]}
+            left = deadline - time.monotonic()
+            if done(list(state.values())) or left <= 0:
+                return list(state.values())
+            for event in self.watch(path, answer["metadata"]["resourceVersion"], left, **query):
+                if event["type"] == "ERROR":
+                    break
+                if event["type"] == "BOOKMARK":
+                    continue
+                uid = event["object"]["metadata"]["uid"]
+                if event["type"] == "DELETED":
+                    state.pop(uid, None)
+                else:
+                    state[uid] = event["object"]
+                if done(list(state.values())):
+                    return list(state.values())
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(65536):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in lines if line)
+
+
+def message_of(body: bytes | str | None) -> str:
+    """Return the sentence in a Status object, or the text as it came."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body or ""
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:500]

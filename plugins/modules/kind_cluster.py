@@ -1,0 +1,241 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kind_cluster
+short_description: Create, start or delete a kind cluster
+version_added: 0.1.0
+author: The coursehub authors (@coursehub)
+description:
+  - Creates a kind cluster and waits until all its nodes are ready. A creation that was interrupted is begun anew,
+    a stopped cluster is started, and a living one with other settings is refused, never replaced.
+extends_documentation_fragment:
+  - coursehub.jupyterhub.kubernetes.attributes
+options:
+  name:
+    description: The cluster's name. Its context is C(kind-<name>).
+    type: str
+    required: true
+  state:
+    description: Whether the cluster is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  kind:
+    description: The kind command. Needed unless there is nothing to do.
+    type: path
+    required: true
+  engine:
+    description: The container engine.
+    type: str
+    choices: [docker, podman]
+    required: true
+  environment_variables:
+    description: The variables under which the engine and kind are run.
+    type: dict
+    default: {}
+  kubeconfig:
+    description: The file that the cluster's context is written to.
+    type: path
+    required: true
+  record:
+    description: The file that remembers what a complete cluster was made with.
+    type: path
+    required: true
+  config:
+    description: The cluster's configuration, as kind's documentation has it. Needed for O(state=present).
+    type: dict
+  remember:
+    description: More that is to be written to O(record), and that a later run may not change.
+    type: dict
+    default: {}
+  wait_timeout:
+    description: Seconds until all nodes must be ready.
+    type: int
+    default: 300
+requirements:
+  - kubernetes (Python library)
+"""
+
+EXAMPLES = r"""
+- name: Create the cluster
+  coursehub.jupyterhub.kind_cluster:
+    name: coursehub
+    kind: /usr/local/bin/kind
+    engine: docker
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    record: ~/.local/state/coursehub/coursehub/cluster.json
+    config:
+      kind: Cluster
+      apiVersion: kind.x-k8s.io/v1alpha4
+      nodes:
+        - role: control-plane
+"""
+
+RETURN = r"""
+action:
+  description: What was done, or would be.
+  type: str
+  returned: success
+  sample: create
+reason:
+  description: Why.
+  type: str
+  returned: success
+  sample: there is no cluster
+"""
+
+import json
+import os
+import subprocess
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kind, _kube
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+
+class Cluster:
+    """One kind cluster on this machine."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self._parameters = parameters
+        self._environment = {**os.environ, **{k: str(v) for k, v in parameters["environment_variables"].items()}}
+
+    def _run(self, *command: str, text: str | None = None) -> str:
+        result = subprocess.run(
+            command, env=self._environment, input=text, capture_output=True, text=True, check=False
+        )
+        if result.returncode != 0:
+            lines = (result.stderr or result.stdout).strip().splitlines()
+            told = [line for line in lines if "ERROR" in line or "rror:" in line] or lines[-3:]
+            raise CoursehubError(f"`{os.path.basename(command[0])} {' '.join(command[1:3])}` failed: {' '.join(told)}")
+        return result.stdout
+
+    def nodes(self) -> dict[str, str]:
+        """Return the node containers: name -> state."""
+        name, engine = self._parameters["name"], self._parameters["engine"]
+        if engine == "podman" and not os.path.exists(self._environment.get("CONTAINERS_STORAGE_CONF", "")):
+            return {}
+        listed = self._run(
+            engine,
+            *("ps", "--all", "--filter", f"label=io.x-k8s.kind.cluster={name}"),
+            *("--format", "{{.Names}} {{.State}}"),
+        )
+        return {line.split()[0]: line.split()[1].lower() for line in listed.splitlines() if line.strip()}
+
+    def recorded(self) -> dict[str, Any] | None:
+        """Return what a complete cluster was made with."""
+        try:
+            with open(self._parameters["record"], encoding="utf-8") as file:
+                record: dict[str, Any] = json.load(file)
+        except (FileNotFoundError, ValueError):
+            return None
+        return record
+
+    def wanted(self) -> dict[str, Any]:
+        """Return what the cluster is to be made with."""
+        return {**self._parameters["remember"], **self._parameters["config"]}
+
+    def create(self) -> None:
+        self._run(
+            self._parameters["kind"],
+            *("create", "cluster", "--name", self._parameters["name"]),
+            *("--kubeconfig", self._parameters["kubeconfig"], "--config", "-"),
+            text=json.dumps(self._parameters["config"]),
+        )
+
+    def delete(self) -> None:
+        self._run(
+            self._parameters["kind"],
+            *("delete", "cluster", "--name", self._parameters["name"], "--kubeconfig", self._parameters["kubeconfig"]),
+        )
+        self.forget()
+
+    def forget(self) -> None:
+        if os.path.exists(self._parameters["record"]):
+            os.unlink(self._parameters["record"])
+
+    def start(self, names: list[str]) -> None:
+        self._run(self._parameters["engine"], "start", *names)
+
+    def wait(self) -> None:
+        """Wait until all nodes are ready. Raises CoursehubError that names those that are not."""
+        deadline = time.monotonic() + self._parameters["wait_timeout"]
+        kube = _kube.Kube(self._parameters["kubeconfig"], f"kind-{self._parameters['name']}")
+        count = len(self._parameters["config"]["nodes"])
+        nodes = kube.wait("v1", "Node", None, lambda found: not _kind.not_ready(found, count), deadline)
+        reason = _kind.not_ready(nodes, count)
+        if reason:
+            raise CoursehubError(f"the cluster is not ready after {self._parameters['wait_timeout']} s: {reason}")
+
+    def complete(self) -> None:
+        """Record that the cluster is whole."""
+        fresh = f"{self._parameters['record']}.new"
+        with open(fresh, "w", encoding="utf-8") as file:
+            json.dump(self.wanted(), file, indent=2)
+        os.rename(fresh, self._parameters["record"])
+
+
+def run(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Plan, and do it."""
+    cluster = Cluster(parameters)
+    nodes = cluster.nodes()
+    if parameters["state"] == "absent":
+        plan = _kind.plan_absent(nodes)
+    else:
+        plan = _kind.plan_present(nodes, cluster.recorded(), cluster.wanted())
+    if not check_mode:
+        if plan.action in ("delete", "recreate"):
+            cluster.delete()
+        if plan.action in ("create", "recreate"):
+            cluster.forget()
+            cluster.create()
+        if plan.action == "start":
+            cluster.start(sorted(nodes))
+        if plan.action in ("create", "recreate", "start"):
+            cluster.wait()
+            cluster.complete()
+        if parameters["state"] == "absent":
+            cluster.forget()
+    return {
+        "changed": plan.changes,
+        "action": plan.action,
+        "reason": plan.reason,
+        "diff": {"before": {"nodes": nodes}, "after": {"action": plan.action, "reason": plan.reason}},
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "kind": {"type": "path", "required": True},
+            "engine": {"type": "str", "choices": ["docker", "podman"], "required": True},
+            "environment_variables": {"type": "dict", "default": {}},
+            "kubeconfig": {"type": "path", "required": True},
+            "record": {"type": "path", "required": True},
+            "config": {"type": "dict"},
+            "remember": {"type": "dict", "default": {}},
+            "wait_timeout": {"type": "int", "default": 300},
+        },
+        required_if=[("state", "present", ["config"])],
+        supports_check_mode=True,
+    )
+    if not _kube.HAS_KUBERNETES:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
+    try:
+        result = run(module.params, module.check_mode)
+    except CoursehubError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

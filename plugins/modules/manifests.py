@@ -1,0 +1,207 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: manifests
+short_description: Apply a set of Kubernetes objects in one go, and remove what is no longer in it
+version_added: 0.1.0
+author: The coursehub authors (@coursehub)
+description:
+  - Applies all objects of one part of the hub by server-side apply, in the order that they need, and waits
+    until its workloads are rolled out.
+  - Objects that carry this part's labels and are no longer declared are removed. Objects without the label
+    C(app.kubernetes.io/managed-by=coursehub), and all disks, snapshots, namespaces and custom resource
+    definitions, are never removed.
+extends_documentation_fragment:
+  - coursehub.jupyterhub.kubernetes
+  - coursehub.jupyterhub.kubernetes.attributes
+attributes:
+  check_mode:
+    details: Asks the API server for a dry run, so what it would refuse is seen.
+options:
+  part:
+    description: The part of the hub that owns the objects, usually the role's name.
+    type: str
+    required: true
+  objects:
+    description: The objects, all that the part wants. An empty list removes the part.
+    type: list
+    elements: dict
+    required: true
+  prune:
+    description: Whether to remove owned objects that are not in O(objects).
+    type: bool
+    default: true
+  wait:
+    description: Whether to wait until the Deployments, StatefulSets and DaemonSets of the set are rolled out.
+    type: bool
+    default: true
+  wait_timeout:
+    description: Seconds to wait for all of them together.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Apply what the proxy consists of
+  coursehub.jupyterhub.manifests:
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    context: kind-coursehub
+    part: proxy
+    objects: "{{ lookup('ansible.builtin.template', 'proxy.yaml.j2') | from_yaml_all }}"
+
+- name: Remove the proxy
+  coursehub.jupyterhub.manifests:
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    context: kind-coursehub
+    part: proxy
+    objects: []
+"""
+
+RETURN = r"""
+applied:
+  description: The objects that were created or changed.
+  type: list
+  elements: str
+  returned: success
+  sample: ["Deployment coursehub/proxy"]
+removed:
+  description: The objects that were removed.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _manifests
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+Object = dict[str, Any]
+
+
+def _live(kube: _kube.Kube, part: str) -> list[Object]:
+    """Return all objects of prunable kinds that the part owns."""
+    selector = _manifests.selector(part)
+    return [
+        item
+        for api_version, kind in _manifests.PRUNABLE
+        for item in kube.list(api_version, kind, labelSelector=selector)
+    ]
+
+
+def _apply(kube: _kube.Kube, item: Object, dry_run: bool) -> tuple[Object | None, Object]:
+    """Apply one object; return it as it was and as it is."""
+    api_version, kind, namespace, name = _manifests.identity(item)
+    before = kube.get(api_version, kind, name, namespace)
+    query = {"fieldManager": _kube.FIELD_MANAGER, "force": "true"}
+    try:
+        path = kube.path(api_version, kind, namespace, name)
+        after = kube.request("PATCH", path, item, **query, **({"dryRun": "All"} if dry_run else {}))
+    except _kube.ApiError as error:
+        # On an empty cluster a dry run knows neither the namespace nor the kinds that it would make first.
+        if dry_run and error.status == 404:
+            return before, item
+        raise CoursehubError(f"{_manifests.describe(item)} was refused: {error}") from error
+    return before, after
+
+
+def _wait(kube: _kube.Kube, items: list[Object], deadline: float) -> None:
+    """Wait for every workload. Raises CoursehubError that says what each missing one lacks."""
+    waiting = []
+    for item in items:
+        if item["kind"] not in ("Deployment", "StatefulSet", "DaemonSet"):
+            continue
+        api_version, kind, namespace, name = _manifests.identity(item)
+        # The items of a list do not repeat the kind, by which readiness is judged.
+        state = kube.wait(
+            api_version,
+            kind,
+            namespace,
+            lambda found, kind=kind: bool(found) and not _manifests.not_ready({**found[0], "kind": kind}),
+            deadline,
+            fieldSelector=f"metadata.name={name}",
+        )
+        reason = _manifests.not_ready({**state[0], "kind": kind}) if state else "it is gone"
+        if reason:
+            waiting.append(f"{_manifests.describe(item)}: {reason}{_pods(kube, item)}")
+    if waiting:
+        raise CoursehubError("not rolled out in time: " + "; ".join(waiting))
+
+
+def _pods(kube: _kube.Kube, item: Object) -> str:
+    labels = item["spec"]["selector"]["matchLabels"]
+    pods = kube.list(
+        "v1",
+        "Pod",
+        item["metadata"].get("namespace"),
+        labelSelector=",".join(f"{key}={value}" for key, value in labels.items()),
+    )
+    troubles = {f"{pod['metadata']['name']} {_manifests.pod_trouble(pod)}" for pod in pods if _manifests.pod_trouble(pod)}
+    return f" ({'; '.join(sorted(troubles))})" if troubles else ""
+
+
+def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Apply, wait, then prune: what is new must work before what is old goes."""
+    part = parameters["part"]
+    declared = _manifests.prepare(parameters["objects"], part)
+    applied, before, after = [], [], []
+    for item in declared:
+        old, new = _apply(kube, item, check_mode)
+        old_shown, new_shown = _manifests.comparable(old), _manifests.comparable(new)
+        changed = old_shown != new_shown
+        if not check_mode and old is not None:
+            # The server's own word: the version moves when, and only when, something changed.
+            changed = old["metadata"]["resourceVersion"] != new["metadata"]["resourceVersion"]
+        if changed:
+            applied.append(_manifests.describe(item))
+            before.append(old_shown)
+            after.append(new_shown)
+    if parameters["wait"] and not check_mode:
+        _wait(kube, declared, time.monotonic() + parameters["wait_timeout"])
+    removed = []
+    for item in _manifests.to_prune(declared, _live(kube, part)) if parameters["prune"] else []:
+        removed.append(_manifests.describe(item))
+        before.append(_manifests.comparable(item))
+        if not check_mode:
+            api_version, kind, namespace, name = _manifests.identity(item)
+            kube.request("DELETE", kube.path(api_version, kind, namespace, name), {"propagationPolicy": "Background"})
+    return {
+        "changed": bool(applied or removed),
+        "applied": applied,
+        "removed": removed,
+        "diff": {"before": {"objects": before}, "after": {"objects": after}},
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **_kube.CONNECTION_ARGUMENTS,
+            "part": {"type": "str", "required": True},
+            "objects": {"type": "list", "elements": "dict", "required": True},
+            "prune": {"type": "bool", "default": True},
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    if not _kube.HAS_KUBERNETES:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
+    try:
+        kube = _kube.Kube(module.params["kubeconfig"], module.params["context"])
+        result = run(kube, module.params, module.check_mode)
+    except CoursehubError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,7 @@ def run(
     ) as process:
         for line in process.stdout or ():
             log.write(line)
-            tail = [*tail[-7:], line.rstrip()]
+            tail = [*tail[-2:], line.rstrip()[:300]]
             if on_line:
                 on_line(line)
     if process.returncode != 0:

@@ -30,6 +30,8 @@ else:
 
 # Seconds to wait for one answer. The API server's own limit for a request is 60.
 REQUEST_TIMEOUT_S = 65
+# How often a request is made again that the server asks to repeat later.
+ATTEMPTS = 30
 FIELD_MANAGER = "coursehub"
 
 Object = dict[str, Any]
@@ -100,8 +102,27 @@ class Kube:
             "Content-Type": "application/apply-patch+yaml" if method == "PATCH" else "application/json",
         }
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        for _attempt in range(ATTEMPTS):
+            response = self._send(method, path, body, query, headers, timeout)
+            if response.status != 429:
+                break
+            # The server asks for a pause: it is overloaded, or has just learnt of the kind.
+            message = message_of(response.read())
+            response.release_conn()
+            time.sleep(min(10.0, float(response.headers.get("Retry-After") or 1)))
+        else:
+            raise ApiError(429, f"the cluster is too busy: {message}")
+        if response.status >= 400:
+            message = message_of(response.read())
+            response.release_conn()
+            raise ApiError(response.status, message or f"{method} {path} was answered with {response.status}")
+        return response
+
+    def _send(
+        self, method: str, path: str, body: Object | None, query: dict[str, Any], headers: dict[str, str], timeout: float
+    ) -> Any:
         try:
-            response = self._api.rest_client.pool_manager.request(
+            return self._api.rest_client.pool_manager.request(
                 method,
                 f"{self._host}{path}" + (f"?{urlencode(query)}" if query else ""),
                 body=None if body is None else json.dumps(body),
@@ -112,11 +133,6 @@ class Kube:
             )
         except HTTPError as error:
             raise CoursehubError(f"the cluster at {self._host} does not answer: {error}") from error
-        if response.status >= 400:
-            message = message_of(response.read())
-            response.release_conn()
-            raise ApiError(response.status, message or f"{method} {path} was answered with {response.status}")
-        return response
 
     def resource(self, api_version: str, kind: str) -> Object:
         """Return what the API says of a kind: plural name, whether namespaced.

@@ -49,6 +49,10 @@ PRUNABLE = (
 _SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
 
 
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+WAITED_FOR = (*WORKLOADS, "CustomResourceDefinition")
+
+
 def identity(item: Object) -> Identity:
     """Return (apiVersion, kind, namespace, name)."""
     metadata = item["metadata"]
@@ -126,7 +130,10 @@ def not_ready(item: Object) -> str:
     """Return why a workload is not rolled out, or an empty string."""
     kind = item["kind"]
     spec, status = item.get("spec", {}), item.get("status", {})
-    if kind not in ("Deployment", "StatefulSet", "DaemonSet"):
+    if kind == "CustomResourceDefinition":
+        met = {c["type"] for c in status.get("conditions", []) if c["status"] == "True"}
+        return "" if "Established" in met else "not established"
+    if kind not in WORKLOADS:
         return ""
     if status.get("observedGeneration", 0) < item["metadata"].get("generation", 0):
         return "not seen by its controller yet"

@@ -116,7 +116,7 @@ def _wait(kube: _kube.Kube, items: list[Object], deadline: float) -> None:
     """Wait for every workload. Raises CoursehubError that says what each missing one lacks."""
     waiting = []
     for item in items:
-        if item["kind"] not in ("Deployment", "StatefulSet", "DaemonSet"):
+        if item["kind"] not in _manifests.WAITED_FOR:
             continue
         api_version, kind, namespace, name = _manifests.identity(item)
         # The items of a list do not repeat the kind, by which readiness is judged.
@@ -136,6 +136,8 @@ def _wait(kube: _kube.Kube, items: list[Object], deadline: float) -> None:
 
 
 def _pods(kube: _kube.Kube, item: Object) -> str:
+    if item["kind"] not in _manifests.WORKLOADS:
+        return ""
     labels = item["spec"]["selector"]["matchLabels"]
     pods = kube.list(
         "v1",

@@ -114,15 +114,21 @@ def to_prune(declared: Sequence[Object], live: Iterable[Object]) -> list[Object]
 
 
 def comparable(item: Object | None) -> Object:
-    """Return an object without what the server writes, and with a Secret's values hidden."""
+    """Return an object without what the server writes."""
     if item is None:
         return {}
     result = {key: value for key, value in item.items() if key != "status"}
-    result["metadata"] = {k: v for k, v in item["metadata"].items() if k not in _SERVER_FIELDS}
-    if item["kind"] == "Secret":
+    result["metadata"] = {key: value for key, value in item["metadata"].items() if key not in _SERVER_FIELDS}
+    return result
+
+
+def shown(item: Object | None) -> Object:
+    """Return an object as a diff may show it: a Secret without its values."""
+    result = comparable(item)
+    if result.get("kind") == "Secret":
         for field in ("data", "stringData"):
             if field in result:
-                result[field] = {key: f"<{len(str(value))} characters>" for key, value in result[field].items()}
+                result[field] = dict.fromkeys(result[field], "<not shown>")
     return result
 
 

@@ -121,12 +121,14 @@ class Cluster:
         name, engine = self._parameters["name"], self._parameters["engine"]
         if engine == "podman" and not os.path.exists(self._environment.get("CONTAINERS_STORAGE_CONF", "")):
             return {}
-        listed = self._run(
-            engine,
-            *("ps", "--all", "--filter", f"label=io.x-k8s.kind.cluster={name}"),
-            *("--format", "{{.Names}} {{.State}}"),
-        )
-        return {line.split()[0]: line.split()[1].lower() for line in listed.splitlines() if line.strip()}
+        names = self._run(
+            engine, "ps", "--all", "--quiet", "--filter", f"label=io.x-k8s.kind.cluster={name}"
+        ).split()
+        if not names:
+            return {}
+        listed = self._run(engine, "inspect", "--format", "{{.Name}} {{.State.Status}}", *names)
+        # docker writes a container's name with a slash before it.
+        return dict(line.strip().removeprefix("/").split() for line in listed.splitlines())
 
     def recorded(self) -> dict[str, Any] | None:
         """Return what a complete cluster was made with."""

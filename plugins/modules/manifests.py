@@ -156,21 +156,17 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> dict[
     applied, before, after = [], [], []
     for item in declared:
         old, new = _apply(kube, item, check_mode)
-        old_shown, new_shown = _manifests.comparable(old), _manifests.comparable(new)
-        changed = old_shown != new_shown
-        if not check_mode and old is not None:
-            # The server's own word: the version moves when, and only when, something changed.
-            changed = old["metadata"]["resourceVersion"] != new["metadata"]["resourceVersion"]
-        if changed:
+        # Not by resourceVersion: a status that moves between the two answers would count as a change.
+        if _manifests.comparable(old) != _manifests.comparable(new):
             applied.append(_manifests.describe(item))
-            before.append(old_shown)
-            after.append(new_shown)
+            before.append(_manifests.shown(old))
+            after.append(_manifests.shown(new))
     if parameters["wait"] and not check_mode:
         _wait(kube, declared, time.monotonic() + parameters["wait_timeout"])
     removed = []
     for item in _manifests.to_prune(declared, _live(kube, part)) if parameters["prune"] else []:
         removed.append(_manifests.describe(item))
-        before.append(_manifests.comparable(item))
+        before.append(_manifests.shown(item))
         if not check_mode:
             api_version, kind, namespace, name = _manifests.identity(item)
             kube.request("DELETE", kube.path(api_version, kind, namespace, name), {"propagationPolicy": "Background"})

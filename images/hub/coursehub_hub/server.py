@@ -27,18 +27,23 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     kube.namespace = values["students_namespace"]
     kube.image = values["image"]
     kube.image_pull_policy = "IfNotPresent"
-    kube.mem_guarantee = values["memory"]
-    kube.mem_limit = values["memory_limit"]
-    kube.cpu_guarantee = _cores(values["cpu"])
-    kube.cpu_limit = _cores(values["cpu_limit"])
+    kube.mem_guarantee = int(quantity(values["memory"]))
+    kube.mem_limit = int(quantity(values["memory_limit"]))
+    kube.cpu_guarantee = quantity(values["cpu"])
+    kube.cpu_limit = quantity(values["cpu_limit"])
     kube.k8s_api_request_timeout = 30
     _disk(kube, values)
     _security(kube)
 
 
-def _cores(quantity: str) -> float:
-    """Return cores as a number, which the hub wants: ``50m`` is 0.05."""
-    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+def quantity(text: str) -> float:
+    """Return a Kubernetes quantity in bytes or cores, as numbers: the hub takes 1G for what Kubernetes calls 1Gi."""
+    for power, letter in enumerate("KMGTPE", 1):
+        if text.endswith(f"{letter}i"):
+            return float(text[:-2]) * 1024**power
+        if text.endswith(letter) or (letter == "K" and text.endswith("k")):
+            return float(text[:-1]) * 1000**power
+    return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
 
 
 def _disk(kube: Any, values: dict[str, Any]) -> None:

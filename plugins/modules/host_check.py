@@ -29,9 +29,8 @@ options:
     type: path
     required: true
   disk:
-    description: The free space that is needed there, a Kubernetes quantity.
+    description: The free space that is needed there, a Kubernetes quantity. It is not checked where it is absent.
     type: str
-    required: true
   address:
     description: The address that the hub will listen at.
     type: str
@@ -126,7 +125,8 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
         with open(parameters["record"], encoding="utf-8") as file:
             source = json.load(file).get("image_source", parameters["image_source"])
     else:
-        check_disk(parameters["cache_dir"], parameters["disk"])
+        if parameters["disk"] is not None:
+            check_disk(parameters["cache_dir"], parameters["disk"])
         if parameters["port"] is not None:
             check_port(parameters["address"], parameters["port"])
         source = _engine.choose_source(parameters["image_source"])
@@ -145,7 +145,7 @@ def main() -> None:
             "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
             "image_source": {"type": "str", "choices": ["auto", "registry", "lab"], "default": "auto"},
             "cache_dir": {"type": "path", "required": True},
-            "disk": {"type": "str", "required": True},
+            "disk": {"type": "str"},
             "address": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int"},
             "record": {"type": "path", "required": True},

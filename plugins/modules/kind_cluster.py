@@ -157,6 +157,15 @@ class Cluster:
             *("delete", "cluster", "--name", self._parameters["name"], "--kubeconfig", self._parameters["kubeconfig"]),
         )
         self.forget()
+        self._remove_network()
+
+    def _remove_network(self) -> None:
+        """Remove kind's network from our own store when the last cluster is gone. docker's is not ours alone."""
+        if self._parameters["engine"] != "podman":
+            return
+        others = self._run("podman", "ps", "--all", "--quiet", "--filter", "label=io.x-k8s.kind.cluster")
+        if not others.strip() and "kind" in self._run("podman", "network", "ls", "--format", "{{.Name}}").split():
+            self._run("podman", "network", "rm", "kind")
 
     def forget(self) -> None:
         if os.path.exists(self._parameters["record"]):

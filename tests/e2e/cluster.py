@@ -1,0 +1,67 @@
+"""What the tests ask of the cluster."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
+from kubernetes import client, config
+from kubernetes.stream import stream
+
+HUB = "coursehub"
+STUDENTS = "coursehub-students"
+Object = dict[str, Any]
+
+
+class Cluster:
+    """A cluster, by kubeconfig and context."""
+
+    def __init__(self, kubeconfig: str, context: str) -> None:
+        self.kube = Kube(kubeconfig, context)
+        self._api = config.new_client_from_config(config_file=kubeconfig, context=context)
+
+    def pod_of(self, student: str) -> Object:
+        pod = self.kube.get("v1", "Pod", f"jupyter-{student}", STUDENTS)
+        assert pod is not None, f"{student} has no server"
+        return pod
+
+    def pods(self, namespace: str, selector: str) -> list[Object]:
+        return self.kube.list("v1", "Pod", namespace, labelSelector=selector)
+
+    def run_python(self, pod: str, program: str, *arguments: str, namespace: str = STUDENTS) -> str:
+        """Run a program in a pod and return what it printed."""
+        core = client.CoreV1Api(self._api)
+        packed = base64.b64encode(program.encode()).decode()
+        loader = f"import base64; exec(base64.b64decode('{packed}'))"
+        return str(
+            stream(
+                core.connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                command=["python", "-c", loader, *arguments],
+                stdout=True,
+                stderr=True,
+                stdin=False,
+                tty=False,
+            )
+        )
+
+    def apply(self, item: Object) -> Object:
+        metadata = item["metadata"]
+        path = self.kube.path(item["apiVersion"], item["kind"], metadata.get("namespace"), metadata["name"])
+        return self.kube.request("PATCH", path, item, fieldManager="tests", force="true")
+
+    def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None, **body: Any) -> None:
+        self.kube.request("DELETE", self.kube.path(api_version, kind, namespace, name), body or None)
+
+    def wait(
+        self, api_version: str, kind: str, namespace: str | None, done: Callable[[list[Object]], bool], seconds: float
+    ) -> list[Object]:
+        """Wait for a collection; fail where it does not come true."""
+        items = self.kube.wait(api_version, kind, namespace, done, time.monotonic() + seconds)
+        assert done(items), f"{kind} did not come true in {seconds} s: {json.dumps(items)[:2000]}"
+        return items

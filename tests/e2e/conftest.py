@@ -1,0 +1,107 @@
+"""The hub under test, its students and a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+
+from tests.e2e.cluster import Cluster
+from tests.e2e.student import Student
+
+REPORTS = Path(__file__).resolve().parents[2] / "build/reports"
+
+
+@pytest.fixture(scope="session")
+def url() -> str:
+    return os.environ["COURSEHUB_URL"]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    return Cluster(os.environ["COURSEHUB_KUBECONFIG"], os.environ["COURSEHUB_CONTEXT"])
+
+
+@pytest.fixture(scope="session")
+def alice(url: str) -> Student:
+    """A student who is logged in and whose server runs."""
+    return Student(url, "alice").login().start()
+
+
+@pytest.fixture(scope="session")
+def bob(url: str) -> Student:
+    """Another student who is logged in and whose server runs."""
+    return Student(url, "bob").login().start()
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    options = Options()
+    options.binary_location = shutil.which("chromium") or "chromium"
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--window-size=1280,800",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(argument)
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_page_load_timeout(60)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    folder = REPORTS / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> Iterator[None]:
+    """A machine beside the nodes that holds the metadata address of a cloud, and an address of the world outside.
+
+    Both are reached by a route on each node, as in a cloud.
+    """
+    engine, name = os.environ["COURSEHUB_ENGINE"], f"{os.environ['COURSEHUB_NAME']}-stand-in"
+    serve = (
+        "ip address add 169.254.169.254/32 dev lo; ip address add 203.0.113.10/32 dev lo;"
+        " exec socat TCP-LISTEN:80,fork,reuseaddr EXEC:'/bin/echo stand-in'"
+    )
+
+    def run(*command: str) -> str:
+        return subprocess.run([engine, *command], check=True, capture_output=True, text=True).stdout
+
+    run("rm", "--force", "--ignore", name)
+    image = os.environ["COURSEHUB_NODE_IMAGE"]
+    run(
+        *("run", "--detach", "--name", name, "--network", "kind", "--cap-add", "NET_ADMIN"),
+        *("--entrypoint", "/bin/bash", image, "-c", serve),
+    )
+    address = run("inspect", "--format", "{{.NetworkSettings.Networks.kind.IPAddress}}", name).strip()
+    nodes = run(
+        "ps", "--filter", f"label=io.x-k8s.kind.cluster={os.environ['COURSEHUB_NAME']}", "--format", "{{.Names}}"
+    ).split()
+    for node in nodes:
+        for target in ("169.254.169.254", "203.0.113.10"):
+            run("exec", node, "ip", "route", "replace", f"{target}/32", "via", address)
+    yield
+    for node in nodes:
+        for target in ("169.254.169.254", "203.0.113.10"):
+            run("exec", node, "ip", "route", "del", f"{target}/32")
+    run("rm", "--force", name)

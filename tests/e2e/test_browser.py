@@ -1,0 +1,88 @@
+"""A student in a real browser: log in, compute, save, come back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support import expected_conditions as expect
+from selenium.webdriver.support.ui import WebDriverWait
+
+START_S = 120
+STEP_S = 60
+NOTEBOOK = "//div[contains(@class, 'jp-LauncherCard') and @data-category='Notebook']"
+OUTPUT = "//div[contains(@class, 'jp-OutputArea-output')]//pre[normalize-space()='42']"
+
+
+def _login(browser: webdriver.Chrome, url: str, name: str) -> None:
+    browser.get(f"{url}/hub/login")
+    browser.find_element(By.ID, "username_input").send_keys(name)
+    browser.find_element(By.ID, "password_input").send_keys("any")
+    browser.find_element(By.ID, "login_submit").click()
+
+
+def _wait_for_lab(browser: webdriver.Chrome) -> None:
+    WebDriverWait(browser, START_S).until(
+        expect.visibility_of_element_located((By.CSS_SELECTOR, ".jp-FileBrowser, .jp-Launcher"))
+    )
+
+
+def _files(browser: webdriver.Chrome, name: str) -> list[str]:
+    """List the home by the server's own API, from the page."""
+    return list(
+        browser.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "fetch(arguments[0]).then(r => r.json()).then(j => done(j.content.map(f => f.name)));",
+            f"/user/{name}/api/contents/",
+        )
+    )
+
+
+def test_compute_save_and_come_back(browser: webdriver.Chrome, url: str, screenshots: Path) -> None:
+    name = "browser-student"
+    _login(browser, url, name)
+    _wait_for_lab(browser)
+    browser.save_screenshot(str(screenshots / "lab.png"))
+    WebDriverWait(browser, STEP_S).until(expect.element_to_be_clickable((By.XPATH, NOTEBOOK))).click()
+    cell = WebDriverWait(browser, STEP_S).until(
+        expect.visibility_of_element_located((By.CSS_SELECTOR, ".jp-Notebook .cm-content"))
+    )
+    cell.click()
+    ActionChains(browser).send_keys("print(6*7)").key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+    WebDriverWait(browser, STEP_S).until(expect.visibility_of_element_located((By.XPATH, OUTPUT)))
+    browser.save_screenshot(str(screenshots / "notebook.png"))
+    ActionChains(browser).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
+    WebDriverWait(browser, STEP_S).until(lambda _: "6*7" in _saved(browser, name) or _accept_name(browser))
+    WebDriverWait(browser, STEP_S).until(lambda _: "6*7" in _saved(browser, name))
+
+    browser.get(f"{url}/hub/home")
+    WebDriverWait(browser, STEP_S).until(expect.element_to_be_clickable((By.ID, "stop"))).click()
+    WebDriverWait(browser, STEP_S).until(
+        expect.text_to_be_present_in_element((By.ID, "start"), "Start My Server")
+    )
+    browser.get(f"{url}/hub/spawn")
+    _wait_for_lab(browser)
+    assert "Untitled.ipynb" in _files(browser, name)
+    assert "6*7" in _saved(browser, name)
+
+
+def _accept_name(browser: webdriver.Chrome) -> bool:
+    """JupyterLab asks for a name at the first save: keep the one it offers."""
+    buttons = browser.find_elements(By.CSS_SELECTOR, ".jp-Dialog .jp-mod-accept")
+    if buttons:
+        buttons[0].click()
+    return bool(buttons)
+
+
+def _saved(browser: webdriver.Chrome, name: str) -> str:
+    """Return the notebook's source as it is on the disk."""
+    return str(
+        browser.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "fetch(arguments[0]).then(r => r.json()).then(j => done(JSON.stringify(j.content)), e => done(''));",
+            f"/user/{name}/api/contents/Untitled.ipynb",
+        )
+    )

@@ -1,0 +1,46 @@
+"""The one case of the fault suite that shows that hub and proxy are apart."""
+
+from __future__ import annotations
+
+import time
+
+import requests
+
+from tests.e2e.cluster import HUB, Cluster
+from tests.e2e.student import Student
+
+
+def _hub_goes_away(url: str, seconds: float) -> bool:
+    """Ask until the proxy has no hub to ask; a deleted container lives on for a moment."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if requests.get(f"{url}/hub/health", timeout=10).status_code >= 500:
+            return True
+    return False
+
+
+def test_a_kernel_computes_on_while_the_hub_is_gone(cluster: Cluster, alice: Student, url: str) -> None:
+    kernel = alice.kernel()
+    try:
+        assert kernel.printed(kernel.send("print('before')"), 60) == "before\n"
+        (hub,) = cluster.pods(HUB, "app.kubernetes.io/name=hub")
+        request = kernel.send("import time; time.sleep(8); print(6 * 7)")
+        cluster.delete("v1", "Pod", hub["metadata"]["name"], HUB, gracePeriodSeconds=0)
+        # The hub is really gone: the proxy answers, and has nobody to ask.
+        assert _hub_goes_away(url, 10)
+        assert kernel.printed(request, 60) == "42\n"
+        assert alice.ask("GET", "contents/")["type"] == "directory"
+    finally:
+        kernel.close()
+    cluster.wait(
+        "v1",
+        "Pod",
+        HUB,
+        lambda pods: any(
+            pod["metadata"]["uid"] != hub["metadata"]["uid"]
+            and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+            for pod in pods
+        ),
+        120,
+    )
+    assert requests.get(f"{url}/hub/health", timeout=10).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 from selenium import webdriver
@@ -42,7 +43,8 @@ def _files(browser: webdriver.Chrome, name: str) -> list[str]:
 
 
 def test_compute_save_and_come_back(browser: webdriver.Chrome, url: str, screenshots: Path) -> None:
-    name = "browser-student"
+    # A new student each time: JupyterLab opens again what a known one had open.
+    name = f"browser-{uuid.uuid4().hex[:6]}"
     _login(browser, url, name)
     _wait_for_lab(browser)
     browser.save_screenshot(str(screenshots / "lab.png"))

@@ -21,7 +21,7 @@ down: setup ## remove the hub, its cluster and every disk in it; what was built 
 	$(PLAY) playbooks/teardown.yml -e coursehub_confirm_removal=$(NAME)
 
 status: setup ## tell what runs, what does not, and why
-	@$(PLAY) playbooks/status.yml | grep -vE '^(PLAY|TASK|ok:|included:|$$)'
+	@$(PLAY) playbooks/status.yml | grep -vE '^(PLAY|TASK|ok:|included:|Phases:|localhost +:|$$)'
 
 lab: setup ## build all that the lab is made of, with no cluster
 	cd lab && ../.venv/bin/python -m builder --cache $(CACHE)

@@ -51,13 +51,20 @@ def plan_absent(nodes: Mapping[str, str]) -> Plan:
     return Plan("delete", f"{len(nodes)} nodes") if nodes else Plan("none", "there is no cluster")
 
 
-def not_ready(nodes: list[dict[str, Any]], wanted: int) -> str:
-    """Return which nodes are missing or not ready, or an empty string."""
+def not_ready(nodes: list[dict[str, Any]], wanted: int, since: str = "") -> str:
+    """Return which nodes are missing or not ready, or an empty string.
+
+    ``since`` is a moment as the API writes it. What a node last said before it does not count: for
+    some 40 seconds after a cluster's end, its API still has every node ready.
+    """
     if len(nodes) < wanted:
         return f"{len(nodes)} of {wanted} nodes have joined"
     lacking = [
         node["metadata"]["name"]
         for node in nodes
-        if not any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+        if not any(
+            c["type"] == "Ready" and c["status"] == "True" and c.get("lastHeartbeatTime", since) >= since
+            for c in node["status"].get("conditions", [])
+        )
     ]
     return f"not ready: {', '.join(sorted(lacking))}" if lacking else ""

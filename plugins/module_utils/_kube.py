@@ -32,6 +32,8 @@ else:
 REQUEST_TIMEOUT_S = 65
 # How often a request is made again that the server asks to repeat later.
 ATTEMPTS = 30
+# How often a server that starts is asked whether it is ready.
+READY_INTERVAL_S = 0.5
 FIELD_MANAGER = "coursehub"
 
 Object = dict[str, Any]
@@ -133,6 +135,20 @@ class Kube:
             )
         except HTTPError as error:
             raise CoursehubError(f"the cluster at {self._host} does not answer: {error}") from error
+
+    def wait_ready(self, deadline: float) -> None:
+        """Wait until the API server calls itself ready; it refuses connections while it starts.
+
+        ``deadline`` is in ``time.monotonic`` seconds. Raises the last CoursehubError when it passes.
+        """
+        while True:
+            try:
+                self._open("GET", "/readyz", None, {}).release_conn()
+                return
+            except CoursehubError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(READY_INTERVAL_S)
 
     def resource(self, api_version: str, kind: str) -> Object:
         """Return what the API says of a kind: plural name, whether namespaced.

@@ -90,8 +90,11 @@ reason:
 
 import json
 import os
+import signal
 import subprocess
 import time
+import tomllib
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -126,9 +129,19 @@ class Cluster:
         ).split()
         if not names:
             return {}
-        listed = self._run(engine, "inspect", "--format", "{{.Name}} {{.State.Status}}", *names)
+        listed = json.loads(self._run(engine, "inspect", *names))
         # docker writes a container's name with a slash before it.
-        return dict(line.strip().removeprefix("/").split() for line in listed.splitlines())
+        return {node["Name"].removeprefix("/"): "dead" if self._died(node) else node["State"]["Status"] for node in listed}
+
+    def _died(self, node: dict[str, Any]) -> bool:
+        """Tell whether podman takes a container for running whose processes are all gone.
+
+        Its monitor conmon tells podman of a container's end; where both were killed (a virtual machine's host
+        ends it, the kernel is out of memory), nobody does, and podman can neither enter, stop nor start it.
+        """
+        state = node["State"]
+        gone = self._parameters["engine"] == "podman" and state["Status"] in ("running", "stopping")
+        return gone and not any(os.path.exists(f"/proc/{state[key]}") for key in ("Pid", "ConmonPid"))
 
     def recorded(self) -> dict[str, Any] | None:
         """Return what a complete cluster was made with."""
@@ -171,16 +184,27 @@ class Cluster:
         if os.path.exists(self._parameters["record"]):
             os.unlink(self._parameters["record"])
 
-    def start(self, names: list[str]) -> None:
-        self._run(self._parameters["engine"], "start", *names)
+    def start(self, nodes: dict[str, str]) -> None:
+        for name in sorted(name for name, state in nodes.items() if state == "dead"):
+            self._report_death(name)
+        self._run(self._parameters["engine"], "start", *sorted(nodes))
 
-    def wait(self) -> None:
-        """Wait until all nodes are ready. Raises CoursehubError that names those that are not."""
+    def _report_death(self, name: str) -> None:
+        """Write the exit code that conmon died too early to write; podman then cleans up by itself."""
+        with open(self._environment["CONTAINERS_CONF"], "rb") as file:
+            run_dir = tomllib.load(file)["engine"]["tmp_dir"]
+        identity = self._run("podman", "inspect", "--format", "{{.Id}}", name).strip()
+        with open(os.path.join(run_dir, "exits", identity), "w", encoding="ascii") as file:
+            file.write(str(128 + signal.SIGKILL))
+
+    def wait(self, since: datetime) -> None:
+        """Wait until all nodes say that they are ready. Raises CoursehubError that names those that do not."""
         deadline = time.monotonic() + self._parameters["wait_timeout"]
         kube = _kube.Kube(self._parameters["kubeconfig"], f"kind-{self._parameters['name']}")
-        count = len(self._parameters["config"]["nodes"])
-        nodes = kube.wait("v1", "Node", None, lambda found: not _kind.not_ready(found, count), deadline)
-        reason = _kind.not_ready(nodes, count)
+        kube.wait_ready(deadline)
+        count, moment = len(self._parameters["config"]["nodes"]), since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        nodes = kube.wait("v1", "Node", None, lambda found: not _kind.not_ready(found, count, moment), deadline)
+        reason = _kind.not_ready(nodes, count, moment)
         if reason:
             raise CoursehubError(f"the cluster is not ready after {self._parameters['wait_timeout']} s: {reason}")
 
@@ -201,15 +225,16 @@ def run(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     else:
         plan = _kind.plan_present(nodes, cluster.recorded(), cluster.wanted())
     if not check_mode:
+        begun = datetime.now(UTC)
         if plan.action in ("delete", "recreate"):
             cluster.delete()
         if plan.action in ("create", "recreate"):
             cluster.forget()
             cluster.create()
         if plan.action == "start":
-            cluster.start(sorted(nodes))
+            cluster.start(nodes)
         if plan.action in ("create", "recreate", "start"):
-            cluster.wait()
+            cluster.wait(begun)
             cluster.complete()
         if parameters["state"] == "absent":
             cluster.forget()

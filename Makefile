@@ -7,9 +7,9 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coursehub
 export PATH := $(PATH):$(CURDIR)/.venv/bin:/usr/sbin:/sbin
 export PYTHONDONTWRITEBYTECODE := 1
 PLAY := .venv/bin/ansible-playbook -i $(INVENTORY)
-COLLECTION := build/collections/ansible_collections/coursehub/jupyterhub
+TARBALL = build/coursehub-jupyterhub-$(shell sed -n 's/^version: //p' galaxy.yml).tar.gz
 
-.PHONY: help up down status test unit integration lint scenario bench lab build docs setup setup-dev
+.PHONY: help up down status test unit integration lint scenario bench lab build docs setup setup-dev installed
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,10 +29,10 @@ lab: setup ## build all that the lab is made of, with no cluster
 test: lint unit integration scenario ## lint, unit tests, and the whole on a cluster of its own
 
 setup:
-	@scripts/setup runtime
+	@python3 scripts/setup.py runtime
 
 setup-dev:
-	@scripts/setup dev
+	@python3 scripts/setup.py dev
 
 lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, ansible-test sanity
 	scripts/lint
@@ -44,7 +44,7 @@ integration: setup-dev ## tests against real parts that need no cluster
 	.venv/bin/python -m pytest tests/integration
 
 S ?= default
-scenario: setup-dev ## a Molecule scenario on a cluster of its own, S=<name>
+scenario: installed ## a Molecule scenario on a cluster of its own, S=<name>
 	.venv/bin/molecule test --scenario-name $(S)
 
 B ?= setup
@@ -53,6 +53,9 @@ bench: setup-dev ## a benchmark, B=<name>; writes build/bench/<name>.json
 
 build: setup-dev ## the collection's tarball, in build/
 	.venv/bin/ansible-galaxy collection build --force --output-path build
+
+installed: build
+	.venv/bin/ansible-galaxy collection install --force --no-deps --offline --collections-path build/installed $(TARBALL)
 
 docs: setup-dev ## the roles' tables of variables, and the changelog
 	.venv/bin/python scripts/role_docs.py

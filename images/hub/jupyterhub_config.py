@@ -6,6 +6,7 @@ from pathlib import Path
 from coursehub_hub import settings
 
 settings.apply(
-    get_config(),  # noqa: F821  (JupyterHub provides it)
+    # JupyterHub puts get_config among the names of the file that it runs.
+    globals()["get_config"](),
     settings.read(Path(os.environ["COURSEHUB_VALUES"]), Path(os.environ["COURSEHUB_SECRETS"])),
 )

@@ -147,7 +147,7 @@ def _pip_conf(with_bundle: bool) -> str:
     if with_bundle:
         lines.append("cert = /run/secrets/ca")
     for line in shell.output([sys.executable, "-m", "pip", "config", "list"]).splitlines():
-        setting, _, value = line.partition("=")
+        setting, _equals, value = line.partition("=")
         name = setting.rpartition(".")[2]
         value = value.strip("'")
         # A folder of this machine is not there inside a build.

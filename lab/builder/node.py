@@ -41,7 +41,8 @@ BINARIES = (
 IMPORT = """
 containerd >/var/log/containerd-import.log 2>&1 &
 for _ in $(seq 100); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done
-ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned --all-platforms --no-unpack --digests /archive/images.tar
+ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned \\
+  --all-platforms --no-unpack --digests /archive/images.tar
 kill %1
 wait
 rm -rf /var/log/containerd-import.log /run/containerd
@@ -72,7 +73,7 @@ def package_steps(engine: Engine, lab: Path, prefix: str) -> list[Step]:
 
 def base_reference(folder: Path, prefix: str) -> str:
     """Return the reference of the image that an artefact's folder stands for."""
-    name, _, key = folder.name.rpartition("-")
+    name, _dash, key = folder.name.rpartition("-")
     return f"{prefix}/{name}:{key}"
 
 
@@ -100,7 +101,7 @@ def component_references(kubeadm_list: Iterable[str], go_module: Path) -> dict[s
     """
     references = {}
     for reference in kubeadm_list:
-        path, _, _tag = reference.rpartition(":")
+        path, _colon, _tag = reference.rpartition(":")
         references[path.rpartition("/")[2]] = reference
     registry = references["pause"].rpartition("/")[0]
     for name, module in SIDECARS.items():
@@ -117,7 +118,14 @@ def step(engine: Engine, lab: Path, prefix: str) -> Step:
         context = job.target / "context"
         _collect(context, job, lab, kubernetes)
         listed = shell.output(
-            [str(job.paths["go-kubernetes"] / "kubeadm"), "config", "images", "list", "--kubernetes-version", kubernetes]
+            [
+                str(job.paths["go-kubernetes"] / "kubeadm"),
+                "config",
+                "images",
+                "list",
+                "--kubernetes-version",
+                kubernetes,
+            ]
         )
         references = component_references(listed.split(), go_module)
         (context / "kind/kind/pause").write_text(references["pause"], encoding="utf-8")

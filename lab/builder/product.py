@@ -78,9 +78,7 @@ def traefik_step(engine: Engine, lab: Path, prefix: str) -> Step:
         context = job.target / "context"
         context.mkdir()
         (context / "traefik").hardlink_to(job.paths["go-traefik"] / "traefik")
-        engine.build(
-            job.log, context, f"{prefix}/traefik:{job.key}", containerfile=lab / "node/Containerfile.traefik"
-        )
+        engine.build(job.log, context, f"{prefix}/traefik:{job.key}", containerfile=lab / "node/Containerfile.traefik")
         (context / "traefik").unlink()
         context.rmdir()
 

@@ -25,7 +25,9 @@ def specifications() -> dict[str, dict[str, Any]]:
     for path in sorted(_ROLES.glob("*/meta/argument_specs.yml")):
         for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             for name, option in (entry.get("options") or {}).items():
-                options[name] = {key: value for key, value in option.items() if key not in ("description", "version_added")}
+                options[name] = {
+                    key: value for key, value in option.items() if key not in ("description", "version_added")
+                }
     return options
 
 

@@ -11,8 +11,8 @@ short_description: Print how long each phase of a run took
 version_added: 0.1.0
 author: The coursehub authors (@coursehub)
 description:
-  - A phase is a role, or the tasks of a playbook between two roles. The times are printed at the end of a run and, where
-    E(COURSEHUB_PHASES_FILE) names a file, written there as JSON, in seconds.
+  - A phase is a role, or the tasks of a playbook between two roles. The times are printed at the end of a run and,
+    where E(COURSEHUB_PHASES_FILE) names a file, written there as JSON, in seconds.
 requirements:
   - enabled in C(ansible.cfg) by C(callbacks_enabled)
 """

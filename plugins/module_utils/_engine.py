@@ -8,9 +8,10 @@ import os
 import shutil
 import subprocess
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 
+from ansible.module_utils.urls import ConnectionError as NoConnection
+from ansible.module_utils.urls import open_url
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 # One address of each registry that published images come from, as the registries' interface has it.
@@ -58,13 +59,13 @@ def choose_engine(wanted: str, works: Callable[[Sequence[str]], bool] = _works) 
 
 def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(address, timeout=ATTEMPT_TIMEOUT_S):
-            return True
+        open_url(address, timeout=ATTEMPT_TIMEOUT_S).close()
     except urllib.error.HTTPError as error:
         # A registry that wants a login says so by 401; anything else comes from something in between.
         return error.code == 401
-    except (OSError, ValueError):
+    except (OSError, ValueError, NoConnection):
         return False
+    return True
 
 
 def choose_source(wanted: str, answers: Callable[[str], bool] = _answers) -> str:

@@ -37,6 +37,8 @@ READY_INTERVAL_S = 0.5
 FIELD_MANAGER = "coursehub"
 
 Object = dict[str, Any]
+# By this name, because the class has a method called list.
+Objects = list[Object]
 
 CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
     "kubeconfig": {"type": "path", "required": True},
@@ -121,7 +123,13 @@ class Kube:
         return response
 
     def _send(
-        self, method: str, path: str, body: Object | None, query: dict[str, Any], headers: dict[str, str], timeout: float
+        self,
+        method: str,
+        path: str,
+        body: Object | None,
+        query: dict[str, Any],
+        headers: dict[str, str],
+        timeout: float,
     ) -> Any:
         try:
             return self._api.rest_client.pool_manager.request(
@@ -182,7 +190,7 @@ class Kube:
                 return None
             raise
 
-    def list(self, api_version: str, kind: str, namespace: str | None = None, **query: Any) -> list[Object]:
+    def list(self, api_version: str, kind: str, namespace: str | None = None, **query: Any) -> Objects:
         """Return all objects of a kind in pages of 500; none where the cluster does not know the kind."""
         try:
             path = self.path(api_version, kind, namespace)
@@ -190,7 +198,7 @@ class Kube:
             if error.status == 404:
                 return []
             raise
-        items: list[Object] = []
+        items: Objects = []
         query = {**query, "limit": 500}
         while True:
             page = self.request("GET", path, **query)
@@ -219,10 +227,10 @@ class Kube:
         api_version: str,
         kind: str,
         namespace: str | None,
-        done: Callable[[list[Object]], bool],
+        done: Callable[[Objects], bool],
         deadline: float,
         **query: Any,
-    ) -> list[Object]:
+    ) -> Objects:
         """Wait until ``done`` holds for a collection, and return it as last seen.
 
         ``deadline`` is in ``time.monotonic`` seconds. When it passes, the collection is

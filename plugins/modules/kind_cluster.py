@@ -110,9 +110,7 @@ class Cluster:
         self._environment = {**os.environ, **{k: str(v) for k, v in parameters["environment_variables"].items()}}
 
     def _run(self, *command: str, text: str | None = None) -> str:
-        result = subprocess.run(
-            command, env=self._environment, input=text, capture_output=True, text=True, check=False
-        )
+        result = subprocess.run(command, env=self._environment, input=text, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             lines = (result.stderr or result.stdout).strip().splitlines()
             told = [line for line in lines if "ERROR" in line or "rror:" in line] or lines[-3:]
@@ -124,14 +122,14 @@ class Cluster:
         name, engine = self._parameters["name"], self._parameters["engine"]
         if engine == "podman" and not os.path.exists(self._environment.get("CONTAINERS_STORAGE_CONF", "")):
             return {}
-        names = self._run(
-            engine, "ps", "--all", "--quiet", "--filter", f"label=io.x-k8s.kind.cluster={name}"
-        ).split()
+        names = self._run(engine, "ps", "--all", "--quiet", "--filter", f"label=io.x-k8s.kind.cluster={name}").split()
         if not names:
             return {}
         listed = json.loads(self._run(engine, "inspect", *names))
         # docker writes a container's name with a slash before it.
-        return {node["Name"].removeprefix("/"): "dead" if self._died(node) else node["State"]["Status"] for node in listed}
+        return {
+            node["Name"].removeprefix("/"): "dead" if self._died(node) else node["State"]["Status"] for node in listed
+        }
 
     def _died(self, node: dict[str, Any]) -> bool:
         """Tell whether podman takes a container for running whose processes are all gone.

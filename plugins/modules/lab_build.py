@@ -67,5 +67,8 @@ artefacts:
   description: For each step the C(folder) of its files and, for an image, its reference as C(image).
   type: dict
   returned: success
-  sample: {"hub": {"folder": "/root/.cache/coursehub/artefacts/hub-0123456789abcdef", "image": "localhost/coursehub/hub:0123456789abcdef"}}
+  sample:
+    hub:
+      folder: /root/.cache/coursehub/artefacts/hub-0123456789abcdef
+      image: localhost/coursehub/hub:0123456789abcdef
 """

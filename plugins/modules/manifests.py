@@ -114,25 +114,28 @@ def _apply(kube: _kube.Kube, item: Object, dry_run: bool) -> tuple[Object | None
 
 def _wait(kube: _kube.Kube, items: list[Object], deadline: float) -> None:
     """Wait for every workload. Raises CoursehubError that says what each missing one lacks."""
-    waiting = []
-    for item in items:
-        if item["kind"] not in _manifests.WAITED_FOR:
-            continue
-        api_version, kind, namespace, name = _manifests.identity(item)
-        # The items of a list do not repeat the kind, by which readiness is judged.
-        state = kube.wait(
-            api_version,
-            kind,
-            namespace,
-            lambda found, kind=kind: bool(found) and not _manifests.not_ready({**found[0], "kind": kind}),
-            deadline,
-            fieldSelector=f"metadata.name={name}",
-        )
-        reason = _manifests.not_ready({**state[0], "kind": kind}) if state else "it is gone"
-        if reason:
-            waiting.append(f"{_manifests.describe(item)}: {reason}{_pods(kube, item)}")
+    reasons = {
+        _manifests.describe(item): _wait_for(kube, item, deadline)
+        for item in items
+        if item["kind"] in _manifests.WAITED_FOR
+    }
+    waiting = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     if waiting:
         raise CoursehubError("not rolled out in time: " + "; ".join(waiting))
+
+
+def _wait_for(kube: _kube.Kube, item: Object, deadline: float) -> str:
+    """Wait for one object; return what it lacks when the time is up, or an empty string."""
+    api_version, kind, namespace, name = _manifests.identity(item)
+
+    def lack(found: list[Object]) -> str:
+        # The items of a list do not repeat the kind, by which readiness is judged.
+        return _manifests.not_ready({**found[0], "kind": kind}) if found else "it is gone"
+
+    found = kube.wait(
+        api_version, kind, namespace, lambda found: not lack(found), deadline, fieldSelector=f"metadata.name={name}"
+    )
+    return f"{lack(found)}{_pods(kube, item)}" if lack(found) else ""
 
 
 def _pods(kube: _kube.Kube, item: Object) -> str:
@@ -145,7 +148,9 @@ def _pods(kube: _kube.Kube, item: Object) -> str:
         item["metadata"].get("namespace"),
         labelSelector=",".join(f"{key}={value}" for key, value in labels.items()),
     )
-    troubles = {f"{pod['metadata']['name']} {_manifests.pod_trouble(pod)}" for pod in pods if _manifests.pod_trouble(pod)}
+    troubles = {
+        f"{pod['metadata']['name']} {_manifests.pod_trouble(pod)}" for pod in pods if _manifests.pod_trouble(pod)
+    }
     return f" ({'; '.join(sorted(troubles))})" if troubles else ""
 
 

@@ -28,7 +28,7 @@ options:
     type: str
     required: true
   generate:
-    description: Keys whose values are drawn at random, each with its length in bytes. They are kept as hexadecimal text.
+    description: Keys whose values are drawn at random, with their length in bytes. They are kept as hexadecimal text.
     type: dict
     default: {}
   values:
@@ -142,7 +142,9 @@ def main() -> None:
     if not _kube.HAS_KUBERNETES:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
     try:
-        result = run(_kube.Kube(module.params["kubeconfig"], module.params["context"]), module.params, module.check_mode)
+        result = run(
+            _kube.Kube(module.params["kubeconfig"], module.params["context"]), module.params, module.check_mode
+        )
     except CoursehubError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -62,10 +62,11 @@ text:
 
 import dataclasses
 import urllib.error
-import urllib.request
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.urls import ConnectionError as NoConnection
+from ansible.module_utils.urls import open_url
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _manifests, _status
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
@@ -75,11 +76,11 @@ ASK_TIMEOUT_S = 5
 def ask(report: _status.Report, url: str) -> None:
     """Ask the hub for its health by the way that students take."""
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/hub/health", timeout=ASK_TIMEOUT_S):
-            report.add("address", True, f"{url} answers")
+        open_url(f"{url.rstrip('/')}/hub/health", timeout=ASK_TIMEOUT_S).close()
+        report.add("address", True, f"{url} answers")
     except urllib.error.HTTPError as error:
         report.add("address", False, f"the proxy at {url} answers, the hub behind it does not ({error.code})")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, NoConnection) as error:
         report.add("address", False, f"{url} does not answer: {getattr(error, 'reason', error)}")
 
 
@@ -90,9 +91,7 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
         kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
         _status.add_nodes(report, kube.list("v1", "Node"))
         owned = ",".join(f"{key}={value}" for key, value in _manifests.MANAGED_BY.items())
-        workloads = [
-            item for kind in _manifests.WORKLOADS for item in kube.list("apps/v1", kind, labelSelector=owned)
-        ]
+        workloads = [item for kind in _manifests.WORKLOADS for item in kube.list("apps/v1", kind, labelSelector=owned)]
         _status.add_workloads(report, workloads, kube.list("v1", "Pod"))
         namespace = parameters["students_namespace"]
         servers = kube.list("v1", "Pod", namespace, labelSelector="app.kubernetes.io/component=singleuser-server")

@@ -27,7 +27,8 @@ class Student:
 
     def _token(self, path: str) -> str:
         return next(
-            (cookie.value or "" for cookie in self.session.cookies if cookie.name == "_xsrf" and cookie.path == path), ""
+            (cookie.value or "" for cookie in self.session.cookies if cookie.name == "_xsrf" and cookie.path == path),
+            "",
         )
 
     def login(self) -> Student:

@@ -53,7 +53,9 @@ def test_compute_save_and_come_back(browser: webdriver.Chrome, url: str, screens
         expect.visibility_of_element_located((By.CSS_SELECTOR, ".jp-Notebook .cm-content"))
     )
     cell.click()
-    ActionChains(browser).send_keys("print(6*7)").key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+    ActionChains(browser).send_keys("print(6*7)").key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(
+        Keys.SHIFT
+    ).perform()
     WebDriverWait(browser, STEP_S).until(expect.visibility_of_element_located((By.XPATH, OUTPUT)))
     browser.save_screenshot(str(screenshots / "notebook.png"))
     ActionChains(browser).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
@@ -62,9 +64,7 @@ def test_compute_save_and_come_back(browser: webdriver.Chrome, url: str, screens
 
     browser.get(f"{url}/hub/home")
     WebDriverWait(browser, STEP_S).until(expect.element_to_be_clickable((By.ID, "stop"))).click()
-    WebDriverWait(browser, STEP_S).until(
-        expect.text_to_be_present_in_element((By.ID, "start"), "Start My Server")
-    )
+    WebDriverWait(browser, STEP_S).until(expect.text_to_be_present_in_element((By.ID, "start"), "Start My Server"))
     browser.get(f"{url}/hub/spawn")
     _wait_for_lab(browser)
     assert "Untitled.ipynb" in _files(browser, name)

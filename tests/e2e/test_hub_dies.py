@@ -9,7 +9,6 @@ import requests
 from tests.e2e.cluster import HUB, Cluster
 from tests.e2e.student import Student
 
-
 COMPUTE = """
 import os, time
 while not os.path.exists('/tmp/hub-is-gone'):

@@ -16,7 +16,7 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     c.Spawner.cmd = ["jupyterhub-singleuser"]
     # Sockets in the file system instead of ports: another student on the node can't reach a kernel.
     c.Spawner.args = ["--KernelManager.transport=ipc"]
-    c.Spawner.environment = {"JUPYTER_RUNTIME_DIR": "/tmp/jupyter-runtime"}
+    c.Spawner.environment = {"JUPYTER_RUNTIME_DIR": "/tmp/jupyter-runtime"}  # noqa: S108 - the pod's own
     # A student's own configuration must not be able to keep the server from starting.
     c.Spawner.disable_user_config = True
     c.Spawner.start_timeout = values["start_timeout"]
@@ -40,9 +40,9 @@ def quantity(text: str) -> float:
     """Return a Kubernetes quantity in bytes or cores, as numbers: the hub takes 1G for what Kubernetes calls 1Gi."""
     for power, letter in enumerate("KMGTPE", 1):
         if text.endswith(f"{letter}i"):
-            return float(text[:-2]) * 1024**power
+            return float(text[:-2]) * 1024.0**power
         if text.endswith(letter) or (letter == "K" and text.endswith("k")):
-            return float(text[:-1]) * 1000**power
+            return float(text[:-1]) * 1000.0**power
     return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
 
 

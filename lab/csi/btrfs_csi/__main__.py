@@ -51,9 +51,7 @@ def main() -> None:
         csi_services.add_NodeServicer_to_server(node, servers[0])
     if arguments.registration_socket:
         servers.append(_serve(arguments.registration_socket))
-        registration_services.add_RegistrationServicer_to_server(
-            Registration(arguments.kubelet_endpoint), servers[1]
-        )
+        registration_services.add_RegistrationServicer_to_server(Registration(arguments.kubelet_endpoint), servers[1])
     for server in servers:
         server.start()
     print(f"{DRIVER}: serving {arguments.socket}", flush=True)

@@ -85,7 +85,7 @@ def _page(items: Sequence[Any], token: str, most: int) -> tuple[Sequence[Any], s
     return items[start:end], str(end) if end < len(items) else ""
 
 
-class Controller(csi_services.ControllerServicer):  # type: ignore[misc]
+class Controller(csi_services.ControllerServicer):
     """Everything about disks that is not done on a node."""
 
     def __init__(self, pool: Pool) -> None:

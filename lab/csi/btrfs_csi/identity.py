@@ -13,7 +13,7 @@ from .protos import csi, csi_services, registration, registration_services
 VERSION = "1.0.0"
 
 
-class Identity(csi_services.IdentityServicer):  # type: ignore[misc]
+class Identity(csi_services.IdentityServicer):
     """Who we are and whether the pool is there."""
 
     def __init__(self, pool: Pool, with_controller: bool) -> None:
@@ -42,7 +42,7 @@ class Identity(csi_services.IdentityServicer):  # type: ignore[misc]
         return response
 
 
-class Registration(registration_services.RegistrationServicer):  # type: ignore[misc]
+class Registration(registration_services.RegistrationServicer):
     """Answers the kubelet's plugin watcher, so that no node-driver-registrar is needed."""
 
     def __init__(self, endpoint: str) -> None:

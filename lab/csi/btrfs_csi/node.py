@@ -25,7 +25,7 @@ def _run(context: grpc.ServicerContext, *command: str) -> None:
         context.abort(grpc.StatusCode.INTERNAL, f"{' '.join(command)}: {result.stderr.strip()}")
 
 
-class Node(csi_services.NodeServicer):  # type: ignore[misc]
+class Node(csi_services.NodeServicer):
     """Mounts, unmounts and measures disks on one node."""
 
     def __init__(self, pool: Pool, node_id: str) -> None:

@@ -77,9 +77,7 @@ class Pool:
         _btrfs("subvolume", "delete", "--commit-after", str(subvolume))
         # The group of a deleted subvolume stays busy until the cleaner has been there; a group
         # that stays behind costs a few bytes and is never used again.
-        subprocess.run(
-            ["btrfs", "qgroup", "destroy", f"0/{number}", str(self.root)], capture_output=True, check=False
-        )
+        subprocess.run(["btrfs", "qgroup", "destroy", f"0/{number}", str(self.root)], capture_output=True, check=False)
 
     def usage(self, subvolume: Path) -> Usage:
         """Return what a disk refers to and its limit, as of the last commit (30 s at most)."""

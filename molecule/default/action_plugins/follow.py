@@ -1,6 +1,6 @@
 # Copyright (c) 2026 the coursehub authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Run a command on the controller and show its lines as they come: a test run that is silent for minutes helps nobody."""
+"""Run a command on the controller and show its lines as they come; minutes of silence help nobody."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Prepare a machine: Debian packages, the virtual environment, and the collection's place in Ansible's path.
 
-Usage: scripts/setup {runtime|dev}. Standard library only: it runs before anything is installed.
+Usage: python3 scripts/setup.py {runtime|dev}. Standard library only: it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ def place() -> None:
 
 def main() -> None:
     """Prepare the machine for running (runtime) or for testing too (dev)."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever Python there is
         sys.exit("setup: Python 3.11 or later is needed")
     kind = sys.argv[1]
     packages(kind)

@@ -42,7 +42,8 @@ def bob(url: str) -> Student:
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+def browser(tmp_path: Path, screenshots: Path) -> Iterator[webdriver.Chrome]:
+    """A browser of its own; what it shows at the end, of a failure too, is kept."""
     options = Options()
     options.binary_location = shutil.which("chromium") or "chromium"
     for argument in (
@@ -61,7 +62,9 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
         options.add_argument(argument)
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     driver.set_page_load_timeout(60)
+    driver.set_script_timeout(30)
     yield driver
+    driver.save_screenshot(str(screenshots / "end.png"))
     driver.quit()
 
 

@@ -51,7 +51,7 @@ class CallbackModule(CallbackBase):
         file = os.environ.get("COURSEHUB_PHASES_FILE")
         if file:
             with open(file, "w", encoding="utf-8") as target:
-                json.dump({**self._seconds, "total": total, "changed": _changed(stats)}, target)
+                json.dump({"phases": self._seconds, "total": total, "changed": _changed(stats)}, target)
 
     def _turn(self, phase: str) -> None:
         now = time.monotonic()

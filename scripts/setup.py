@@ -44,10 +44,10 @@ def missing(wanted: dict[str, str]) -> list[str]:
 
 
 def run(*command: str, **environment: str) -> None:
-    """Run a command; end with its code where it fails."""
-    result = subprocess.run(command, env={**os.environ, **environment}, check=False)
+    """Run a command; where it fails, show what it said and end."""
+    result = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        sys.exit(f"setup: `{' '.join(command[:3])} …` failed")
+        sys.exit(f"{result.stdout}{result.stderr}setup: `{' '.join(command[:3])} …` failed, see above")
 
 
 def packages(kind: str) -> None:

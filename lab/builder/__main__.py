@@ -40,6 +40,7 @@ def main() -> int:
         if arguments.plan:
             outcome: dict[str, object] = {"missing": runner.missing(targets)}
         else:
+            settings.container_engine.prepare()
             done = runner.run(targets)
             outcome = {"built": done.built}
         outcome["artefacts"] = recipe.artefacts(settings, steps, targets)

@@ -24,11 +24,14 @@ class Settings:
     source: str
     engine: str
 
+    @property
+    def container_engine(self) -> Engine:
+        return Engine(self.engine, self.cache)
+
 
 def steps(settings: Settings) -> dict[str, Step]:
-    """Return every step by name. Prepares the engine's configuration."""
-    engine = Engine(settings.engine, settings.cache)
-    engine.prepare()
+    """Return every step by name."""
+    engine = settings.container_engine
     result = [golang.step(LAB / "go", group) for group in golang.GROUPS]
     if settings.source == "lab":
         result += [

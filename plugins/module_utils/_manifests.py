@@ -74,7 +74,7 @@ def prepare(items: Iterable[Object], part: str) -> list[Object]:
     for number, item in enumerate(items, 1):
         try:
             key = identity(item)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise CoursehubError(f"manifest {number} has no apiVersion, kind or metadata.name") from error
         if key in labelled:
             raise CoursehubError(f"{describe(item)} is declared twice")

@@ -112,6 +112,16 @@ def _apply(kube: _kube.Kube, item: Object, dry_run: bool) -> tuple[Object | None
     return before, after
 
 
+def _delete(kube: _kube.Kube, item: Object) -> None:
+    api_version, kind, namespace, name = _manifests.identity(item)
+    try:
+        kube.request("DELETE", kube.path(api_version, kind, namespace, name), {"propagationPolicy": "Background"})
+    except _kube.ApiError as error:
+        # What someone else has removed since it was listed is gone, as it was to be.
+        if error.status != 404:
+            raise CoursehubError(f"{_manifests.describe(item)} can't be removed: {error}") from error
+
+
 def _wait(kube: _kube.Kube, items: list[Object], deadline: float) -> None:
     """Wait for every workload. Raises CoursehubError that says what each missing one lacks."""
     reasons = {
@@ -173,8 +183,7 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> dict[
         removed.append(_manifests.describe(item))
         before.append(_manifests.shown(item))
         if not check_mode:
-            api_version, kind, namespace, name = _manifests.identity(item)
-            kube.request("DELETE", kube.path(api_version, kind, namespace, name), {"propagationPolicy": "Background"})
+            _delete(kube, item)
     return {
         "changed": bool(applied or removed),
         "applied": applied,

@@ -32,6 +32,9 @@ class Cluster:
     def pods(self, namespace: str, selector: str) -> list[Object]:
         return self.kube.list("v1", "Pod", namespace, labelSelector=selector)
 
+    def log(self, pod: str, namespace: str) -> str:
+        return str(client.CoreV1Api(self._api).read_namespaced_pod_log(pod, namespace))
+
     def run_python(self, pod: str, program: str, *arguments: str, namespace: str = STUDENTS) -> str:
         """Run a program in a pod and return what it printed."""
         core = client.CoreV1Api(self._api)

@@ -123,9 +123,14 @@ def test_a_taken_port_is_named(play: Play, home: Path) -> None:
 
 
 def test_a_machine_without_an_engine_is_told_so(play: Play, home: Path, tmp_path: Path) -> None:
-    empty = tmp_path / "bin"
-    empty.mkdir()
-    outcome = play(path=str(empty))
+    # All that the machine has, but for the engines.
+    machine = tmp_path / "bin"
+    machine.mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for command in Path(folder).glob("*"):
+            if command.name not in ("docker", "podman") and not (machine / command.name).exists():
+                (machine / command.name).symlink_to(command)
+    outcome = play(path=str(machine))
     assert outcome.code != 0
     assert "there is no container engine: install podman, or install docker and start its daemon" in outcome.text
     assert not home.exists()

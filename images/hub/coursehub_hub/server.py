@@ -7,6 +7,16 @@ from typing import Any
 HOME = "/home/student"
 # The user in the single-user image. Disks belong to it.
 UID = 1000
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+FACTORS = {
+    "n": 1e-9,
+    "u": 1e-6,
+    "m": 1e-3,
+    "": 1.0,
+    "k": 1e3,
+    **{letter: 1000.0**power for power, letter in enumerate("MGTPE", 2)},
+    **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", 1)},
+}
 
 
 def apply(c: Any, values: dict[str, Any]) -> None:
@@ -37,13 +47,12 @@ def apply(c: Any, values: dict[str, Any]) -> None:
 
 
 def quantity(text: str) -> float:
-    """Return a Kubernetes quantity in bytes or cores, as numbers: the hub takes 1G for what Kubernetes calls 1Gi."""
-    for power, letter in enumerate("KMGTPE", 1):
-        if text.endswith(f"{letter}i"):
-            return float(text[:-2]) * 1024.0**power
-        if text.endswith(letter) or (letter == "K" and text.endswith("k")):
-            return float(text[:-1]) * 1000.0**power
-    return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
+    """Return a Kubernetes quantity in bytes or cores, as a number: the hub takes 1G for what Kubernetes calls 1Gi.
+
+    Raises ValueError or KeyError for what is none; the role has refused it before.
+    """
+    number = text.rstrip("numkKMGTPEi")
+    return float(number) * FACTORS[text[len(number) :]]
 
 
 def _disk(kube: Any, values: dict[str, Any]) -> None:

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
+from coursehub_hub import login, server, settings
+from hypothesis import given
+from hypothesis import strategies as st
+from traitlets.config import Config
+
+from tests.unit.paths import ROOT
+
+VALUES: dict[str, Any] = {
+    "authenticator": "dummy",
+    "auth": {},
+    "allow_all": True,
+    "allowed_users": [],
+    "admin_users": ["teacher"],
+    "public_url": "",
+    "subdomains": False,
+    "students_namespace": "students",
+    "hub_url": "http://hub.coursehub:8081",
+    "proxy_api_url": "http://proxy-api.coursehub:8099",
+    "redis_url": "redis://proxy-redis.coursehub:6379",
+    "image": "localhost/coursehub/singleuser:1",
+    "storage_class": "coursehub-disk",
+    "disk_size": "10Gi",
+    "memory": "512Mi",
+    "memory_limit": "2Gi",
+    "cpu": "250m",
+    "cpu_limit": "2",
+    "start_timeout": 300,
+    "concurrent_spawns": 0,
+}
+SECRETS = {
+    "cookie-secret": "ab" * 32,
+    "crypt-key": "cd" * 32,
+    "auth.json": "{}",
+    "api-password": "for-the-api",
+    "redis-password": "for-redis",
+}
+
+
+def configured(secrets: dict[str, str] | None = None, **values: Any) -> Config:
+    config = Config()
+    settings.apply(config, settings.Settings({**VALUES, **values}, {**SECRETS, **(secrets or {})}))
+    return config
+
+
+def test_the_values_of_the_role_are_the_values_that_are_read() -> None:
+    text = (ROOT / "roles/hub/templates/hub.yaml.j2").read_text(encoding="utf-8")
+    block = text.partition("{% set values = {")[2].partition("}")[0]
+    assert {line.split("'")[1] for line in block.splitlines() if "'" in line} == set(VALUES)
+
+
+def test_the_file_that_jupyterhub_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "values.json").write_text(json.dumps(VALUES), encoding="utf-8")
+    secrets = tmp_path / "secrets"
+    # As Kubernetes mounts them: links into a folder whose name has two dots.
+    (secrets / "..data").mkdir(parents=True)
+    for name, value in SECRETS.items():
+        (secrets / "..data" / name).write_text(f"{value}\n", encoding="utf-8")
+        (secrets / name).symlink_to(f"..data/{name}")
+    monkeypatch.setenv("COURSEHUB_VALUES", str(tmp_path / "values.json"))
+    monkeypatch.setenv("COURSEHUB_SECRETS", str(secrets))
+    config = Config()
+    runpy.run_path(str(ROOT / "images/hub/jupyterhub_config.py"), init_globals={"get_config": lambda: config})
+    assert config == configured()
+    assert config.JupyterHub.cookie_secret == bytes.fromhex(SECRETS["cookie-secret"])
+
+
+def test_a_hub_that_ends_leaves_servers_and_routes_alone() -> None:
+    hub = configured().JupyterHub
+    assert hub.cleanup_servers is False
+    assert hub.cleanup_proxy is False
+
+
+def test_the_proxy_runs_apart_and_its_api_is_not_announced_by_the_hub() -> None:
+    config = configured()
+    assert config.JupyterHub.proxy_class == "traefik_redis"
+    assert config.TraefikProxy.should_start is False
+    assert config.TraefikProxy.enable_setup_dynamic_config is False
+    assert config.TraefikProxy.traefik_api_password == "for-the-api"
+    assert config.TraefikRedisProxy.redis_password == "for-redis"
+
+
+@pytest.mark.parametrize(("name", "section"), [(name, path.rpartition(".")[2]) for name, path in login.CLASSES.items()])
+def test_each_login_gets_its_own_settings(name: str, section: str) -> None:
+    secrets = {"auth.json": json.dumps({"client_secret": "s"})}
+    config = configured(secrets, authenticator=name, auth={"client_id": "i"}, public_url="https://hub.example.org/")
+    assert config.JupyterHub.authenticator_class == login.CLASSES[name]
+    assert (config[section].client_id, config[section].client_secret) == ("i", "s")
+    callback = config[section].get("oauth_callback_url")
+    assert callback == (None if name == "dummy" else "https://hub.example.org/hub/oauth_callback")
+    assert config.Authenticator.enable_auth_state is (name != "dummy")
+
+
+def test_a_callback_that_is_set_by_hand_is_kept() -> None:
+    own = {"oauth_callback_url": "https://elsewhere.example.org/cb"}
+    config = configured(authenticator="oidc", auth=own, public_url="https://hub.example.org")
+    assert config.GenericOAuthenticator.oauth_callback_url == own["oauth_callback_url"]
+
+
+def test_who_may_come_in() -> None:
+    config = configured(allow_all=False, allowed_users=["ann", "ann"], admin_users=["teacher"])
+    assert config.Authenticator.allow_all is False
+    assert config.Authenticator.allowed_users == {"ann"}
+    assert config.Authenticator.admin_users == {"teacher"}
+
+
+def test_an_address_of_its_own_for_each_student_only_where_it_is_asked_for() -> None:
+    assert "subdomain_host" not in configured(public_url="https://hub.example.org").JupyterHub
+    config = configured(public_url="https://hub.example.org", subdomains=True)
+    assert config.JupyterHub.subdomain_host == config.JupyterHub.public_url == "https://hub.example.org"
+
+
+def test_a_disk_is_found_again_without_the_hubs_database() -> None:
+    spawner = configured().KubeSpawner
+    assert spawner.pvc_name_template == "disk-{username}"
+    assert spawner.remember_pvc_name is False
+    assert spawner.delete_pvc is False
+    assert spawner.storage_capacity == "10Gi"
+
+
+def test_a_server_satisfies_pod_security_restricted() -> None:
+    spawner = configured().KubeSpawner
+    assert spawner.automount_service_account_token is False
+    assert spawner.allow_privilege_escalation is False
+    assert spawner.container_security_context["capabilities"] == {"drop": ["ALL"]}
+    assert spawner.pod_security_context["runAsNonRoot"] is True
+    assert spawner.pod_security_context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert (spawner.uid, spawner.fs_gid) == (server.UID, server.UID)
+
+
+def test_memory_is_counted_as_kubernetes_does() -> None:
+    spawner = configured().KubeSpawner
+    assert (spawner.mem_guarantee, spawner.mem_limit) == (512 * 2**20, 2 * 2**30)
+    assert (spawner.cpu_guarantee, spawner.cpu_limit) == (0.25, 2.0)
+
+
+@given(
+    st.one_of(st.integers(0, 10**6), st.decimals(0, 10**6, places=3)),
+    st.sampled_from([*server.FACTORS, "e3", "E2", "e-2"]),
+)
+def test_what_the_role_lets_pass_the_hub_understands_as_kubernetes_does(number: object, suffix: str) -> None:
+    text = f"{number}{suffix}"
+    assert server.quantity(text) == pytest.approx(float(parse_quantity(text)))
+
+
+@pytest.mark.parametrize("text", ["", "ten", "10GB", "1K"])
+def test_what_is_no_quantity(text: str) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        server.quantity(text)

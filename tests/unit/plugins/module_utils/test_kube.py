@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import ApiError, Kube
+
+from tests.unit.plugins.api import Answer, Api, config, refused
+
+PODS = "/api/v1/namespaces/ns/pods"
+
+
+def pod(name: str, phase: str = "Running", **labels: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "ns", "labels": labels, "uid": name}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": phase}}
+
+
+# The door: kubeconfig and context.
+
+
+def test_a_kubeconfig_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(
+        CoursehubError, match=r"does not exist: run the cluster role first, or set coursehub_kubeconfig"
+    ):
+        Kube(str(tmp_path / "none"), "kind-test")
+
+
+@pytest.mark.parametrize("text", ["[", "just text", "contexts: [1]", "contexts: [{}]", "- a", "contexts: 5"])
+def test_a_file_that_is_no_kubeconfig(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CoursehubError, match=r"is no kubeconfig: \S"):
+        _kube.check_context(str(path), "kind-test")
+
+
+@pytest.mark.parametrize(("text", "there"), [("", "none"), ("contexts: [{name: a}, {name: b}]", "a, b")])
+def test_a_context_that_is_missing_is_told_what_there_is(tmp_path: Path, text: str, there: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CoursehubError) as refusal:
+        _kube.check_context(str(path), "kind-test")
+    assert f"the context 'kind-test' is not in {path}, which has: {there};" in str(refusal.value)
+
+
+def test_the_current_context_is_never_taken(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps({**config("http://127.0.0.1:1"), "current-context": "kind-test"}), encoding="utf-8")
+    with pytest.raises(CoursehubError, match="the context 'other' is not in"):
+        Kube(str(path), "other")
+
+
+def test_a_context_without_its_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps({**config("http://127.0.0.1:1"), "clusters": []}), encoding="utf-8")
+    with pytest.raises(CoursehubError, match="can't be used"):
+        Kube(str(path), "kind-test")
+
+
+# One request.
+
+
+def test_a_request_carries_the_token_and_says_what_it_sends(kube: Kube, api: Api) -> None:
+    kube.request("PATCH", f"{PODS}/a", pod("a"), fieldManager="coursehub")
+    (request,) = api.asked
+    assert request.headers["authorization"] == "Bearer not-a-secret"
+    assert request.headers["content-type"] == "application/apply-patch+yaml"
+    assert request.query == {"fieldManager": "coursehub"}
+
+
+def test_a_refusal_is_the_servers_own_sentence(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, refused(403, "pods is forbidden"))
+    with pytest.raises(ApiError, match=r"^pods is forbidden$") as refusal:
+        kube.request("GET", PODS)
+    assert refusal.value.status == 403
+
+
+def test_a_refusal_without_a_word(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, Answer(500, ""))
+    with pytest.raises(ApiError, match=r'^""$|was answered with 500'):
+        kube.request("GET", PODS)
+
+
+def test_a_busy_server_is_asked_again(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, refused(429, "later", Retry_After="0.01"), refused(429, "later", Retry_After="0.01"))
+    assert kube.request("GET", PODS)["items"] == []
+    assert len(api.asked) == 3
+
+
+def test_a_server_that_stays_busy_is_given_up(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, *[refused(429, "storage is initializing", Retry_After="0.001")] * _kube.ATTEMPTS)
+    with pytest.raises(ApiError, match="the cluster is too busy: storage is initializing"):
+        kube.request("GET", PODS)
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    # Port 1 of loopback: nothing listens there, and nothing may without root.
+    path.write_text(json.dumps(config("http://127.0.0.1:1")), encoding="utf-8")
+    with pytest.raises(CoursehubError, match=r"the cluster at http://127\.0\.0\.1:1 does not answer"):
+        Kube(str(path), "kind-test").request("GET", PODS)
+
+
+def test_an_answer_that_is_cut(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, Answer(body={"items": []}, cut=True))
+    with pytest.raises(CoursehubError, match="broke off its answer"):
+        kube.request("GET", PODS)
+
+
+# Kinds, paths, objects.
+
+
+def test_paths(kube: Kube) -> None:
+    assert kube.path("v1", "Pod", "ns", "a") == f"{PODS}/a"
+    assert kube.path("v1", "Pod", "ns") == PODS
+    assert kube.path("v1", "Pod") == "/api/v1/pods"
+    assert kube.path("v1", "Node", "ns", "a") == "/api/v1/nodes/a"
+    assert kube.path("apps/v1", "Deployment", "ns", "a") == "/apis/apps/v1/namespaces/ns/deployments/a"
+
+
+def test_the_kinds_of_a_group_are_asked_for_once(kube: Kube, api: Api) -> None:
+    kube.path("v1", "Pod")
+    kube.path("v1", "Secret")
+    assert api.asked_for("GET") == ["/api/v1"]
+
+
+def test_a_kind_that_was_just_defined_is_found_at_the_second_call(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", "/api/v1", Answer(body={"resources": []}))
+    with pytest.raises(ApiError, match="knows no Pod of v1"):
+        kube.path("v1", "Pod")
+    assert kube.path("v1", "Pod") == "/api/v1/pods"
+
+
+def test_an_object_that_is_absent_is_none(kube: Kube) -> None:
+    assert kube.get("v1", "Pod", "a", "ns") is None
+
+
+def test_an_object_of_a_kind_that_is_absent_is_none(kube: Kube) -> None:
+    assert kube.get("example.org/v1", "Thing", "a") is None
+
+
+def test_an_object_that_can_not_be_read_is_no_absent_object(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", f"{PODS}/a", refused(403, "forbidden"))
+    with pytest.raises(ApiError):
+        kube.get("v1", "Pod", "a", "ns")
+
+
+def test_a_list_comes_in_pages_and_each_item_has_its_kind(kube: Kube, api: Api) -> None:
+    first, second = ({"metadata": {"name": name}} for name in "ab")
+    api.answer_next(
+        "GET",
+        PODS,
+        Answer(body={"items": [first], "metadata": {"continue": "more"}}),
+        Answer(body={"items": [second], "metadata": {}}),
+    )
+    found = kube.list("v1", "Pod", "ns", labelSelector="a=b")
+    assert [(item["kind"], item["metadata"]["name"]) for item in found] == [("Pod", "a"), ("Pod", "b")]
+    queries = [request.query for request in api.asked if request.path == PODS]
+    assert queries == [
+        {"labelSelector": "a=b", "limit": "500"},
+        {"labelSelector": "a=b", "limit": "500", "continue": "more"},
+    ]
+
+
+def test_a_list_of_a_kind_that_is_absent_is_empty(kube: Kube) -> None:
+    assert kube.list("example.org/v1", "Thing") == []
+
+
+# Waiting.
+
+
+def listed(*items: dict[str, Any], version: str = "7") -> Answer:
+    return Answer(body={"items": list(items), "metadata": {"resourceVersion": version}})
+
+
+def event(kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "object": item}
+
+
+def running(found: list[dict[str, Any]]) -> bool:
+    return bool(found) and all(item["status"]["phase"] == "Running" for item in found)
+
+
+def soon() -> float:
+    return time.monotonic() + 10
+
+
+def test_what_is_done_already_is_not_watched(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, listed(pod("a")))
+    assert running(kube.wait("v1", "Pod", "ns", running, soon()))
+    assert not [request for request in api.asked if "watch" in request.query]
+
+
+def test_events_are_followed_until_it_is_done(kube: Kube, api: Api) -> None:
+    events = (
+        event("ADDED", pod("b", "Pending")),
+        event("BOOKMARK", {"metadata": {"resourceVersion": "9"}}),
+        event("DELETED", pod("b")),
+        event("MODIFIED", pod("a", "Running")),
+    )
+    api.answer_next("GET", PODS, listed(pod("a", "Pending")), Answer(lines=events))
+    found = kube.wait("v1", "Pod", "ns", running, soon())
+    assert [item["metadata"]["name"] for item in found] == ["a"]
+    watch = api.asked[-1].query
+    assert (watch["watch"], watch["resourceVersion"]) == ("1", "7")
+
+
+def test_a_watch_that_has_become_too_old_is_begun_again(kube: Kube, api: Api) -> None:
+    gone = event("ERROR", {"code": 410, "message": "too old resource version"})
+    api.answer_next("GET", PODS, listed(pod("a", "Pending")), Answer(lines=(gone,)), listed(pod("a")))
+    assert running(kube.wait("v1", "Pod", "ns", running, soon()))
+
+
+def test_a_watch_that_is_cut_is_begun_again(kube: Kube, api: Api) -> None:
+    cut = Answer(lines=(event("MODIFIED", pod("a", "Pending")),), cut=True)
+    api.answer_next("GET", PODS, listed(pod("a", "Pending")), cut, listed(pod("a")))
+    assert running(kube.wait("v1", "Pod", "ns", running, soon()))
+
+
+def test_what_is_seen_last_is_returned_when_the_time_is_over(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, listed(pod("a", "Pending")))
+    found = kube.wait("v1", "Pod", "ns", running, time.monotonic() - 1)
+    assert [item["status"]["phase"] for item in found] == ["Pending"]
+
+
+def test_a_server_that_starts_is_waited_for(kube: Kube, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kube, "READY_INTERVAL_S", 0)
+    api.answer_next("GET", "/readyz", refused(500, "etcd failed"), refused(500, "etcd failed"))
+    kube.wait_ready(soon())
+    assert len(api.asked) == 3
+
+
+def test_a_server_that_never_gets_ready(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", "/readyz", refused(500, "etcd failed"))
+    with pytest.raises(CoursehubError, match="etcd failed"):
+        kube.wait_ready(time.monotonic() - 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"message": "no"}', "no"),
+        ("text", "text"),
+        (b"\xff", "\ufffd"),
+        (b"[]", "[]"),
+        (None, ""),
+        ("x" * 600, "x" * 500),
+    ],
+)
+def test_the_sentence_in_an_answer(body: bytes | str | None, message: str) -> None:
+    assert _kube.message_of(body) == message

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _status
+
+Object = dict[str, Any]
+
+
+def node(ready: str = "True") -> Object:
+    conditions = [{"type": "Ready", "status": ready}]
+    return {"metadata": {"name": "n"}, "status": {"conditions": conditions, "nodeInfo": {"kubeletVersion": "v1.36.3"}}}
+
+
+def deployment(name: str, available: int) -> Object:
+    return {
+        "kind": "Deployment",
+        "metadata": {"namespace": "coursehub", "name": name, "generation": 1},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}},
+        "status": {
+            "observedGeneration": 1,
+            "updatedReplicas": 1,
+            "availableReplicas": available,
+            "readyReplicas": available,
+        },
+    }
+
+
+def pod(app: str, namespace: str = "coursehub", phase: str = "Running", reason: str = "") -> Object:
+    state = {"waiting": {"reason": reason}} if reason else {"running": {}}
+    return {
+        "metadata": {"namespace": namespace, "name": f"{app}-1", "labels": {"app": app}},
+        "status": {"phase": phase, "containerStatuses": [{"name": "main", "state": state}]},
+    }
+
+
+def test_a_cluster_that_is_well() -> None:
+    report = _status.Report()
+    _status.add_nodes(report, [node()])
+    assert report.lines == [_status.Line("cluster", True, "1 of 1 nodes ready, Kubernetes v1.36.3")]
+
+
+def test_a_cluster_with_a_node_that_is_not_ready() -> None:
+    report = _status.Report()
+    _status.add_nodes(report, [node("Unknown")])
+    assert not report.well
+    assert report.lines[0].detail == "not ready: n"
+
+
+def test_workloads_in_the_order_of_their_names() -> None:
+    report = _status.Report()
+    _status.add_workloads(report, [deployment("proxy", 1), deployment("hub", 1)], [])
+    assert [(line.name, line.detail) for line in report.lines] == [
+        ("coursehub/hub", "1 ready"),
+        ("coursehub/proxy", "1 ready"),
+    ]
+
+
+def test_a_workload_that_is_down_tells_what_its_own_pods_say() -> None:
+    report = _status.Report()
+    pods = [pod("hub", reason="ImagePullBackOff"), pod("proxy", reason="Evicted"), pod("hub", "other", reason="Lost")]
+    _status.add_workloads(report, [deployment("hub", 0)], pods)
+    assert report.lines == [_status.Line("coursehub/hub", False, "0 of 1 pods are ready: main: ImagePullBackOff")]
+
+
+def test_no_student_is_logged_in() -> None:
+    report = _status.Report()
+    _status.add_students(report, [], [])
+    assert report.well
+    assert [line.detail for line in report.lines] == ["none", "0 of 0 bound"]
+
+
+def test_students_servers_and_disks_are_counted_and_trouble_is_named() -> None:
+    report = _status.Report()
+    servers = [pod("ann"), pod("bob"), pod("cid", phase="Pending", reason="ErrImagePull")]
+    disks = [
+        {"metadata": {"name": f"disk-{name}"}, "status": {"phase": phase}}
+        for name, phase in (("ann", "Bound"), ("bob", "Lost"))
+    ]
+    _status.add_students(report, servers, disks)
+    assert report.lines == [
+        _status.Line("students' servers", False, "1 pending, 2 running; cid-1: main: ErrImagePull"),
+        _status.Line("students' disks", False, "1 of 2 bound, lost: disk-bob"),
+    ]
+
+
+def test_what_is_down_is_marked() -> None:
+    report = _status.Report()
+    report.add("cluster", True, "well")
+    report.add("hub", False, "not there")
+    assert report.text() == "  ok  cluster  well\nDOWN  hub      not there"
+    assert _status.Report().text() == ""

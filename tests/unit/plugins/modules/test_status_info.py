@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _manifests
+from ansible_collections.coursehub.jupyterhub.plugins.modules import status_info
+
+from tests.unit.plugins.api import Answer, Api, refused
+
+
+@pytest.fixture
+def hub(api: Api, kubeconfig: Path) -> dict[str, Any]:
+    """A node, a workload of ours and one of others; returns the module's parameters."""
+    node_info = {"kubeletVersion": "v1.36.3"}
+    ready = [{"type": "Ready", "status": "True"}]
+    api.put("/api/v1/nodes/n", {"metadata": {"name": "n"}, "status": {"conditions": ready, "nodeInfo": node_info}})
+    for name, labels in (("hub", _manifests.MANAGED_BY), ("theirs", {})):
+        workload = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": "ns", "labels": labels},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}},
+            "status": {"updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1},
+        }
+        api.put(f"/apis/apps/v1/namespaces/ns/deployments/{name}", workload)
+    return {"kubeconfig": str(kubeconfig), "context": "kind-test", "students_namespace": "students", "url": ""}
+
+
+def test_our_own_things_are_told_and_no_others(hub: dict[str, Any]) -> None:
+    result = status_info.run(hub)
+    assert result["well"]
+    assert [thing["name"] for thing in result["things"]] == [
+        "cluster",
+        "ns/hub",
+        "students' servers",
+        "students' disks",
+    ]
+
+
+def test_the_hub_is_asked_by_the_way_that_students_take(hub: dict[str, Any], api: Api, kubeconfig: Path) -> None:
+    api.answer_next("GET", "/hub/health", Answer(body={}))
+    url = address(kubeconfig)
+    assert status_info.run({**hub, "url": f"{url}/"})["things"][-1] == {
+        "name": "address",
+        "well": True,
+        "detail": f"{url}/ answers",
+    }
+
+
+def test_a_hub_that_is_down_behind_its_proxy(hub: dict[str, Any], api: Api, kubeconfig: Path) -> None:
+    api.answer_next("GET", "/hub/health", refused(503, "no hub"))
+    result = status_info.run({**hub, "url": address(kubeconfig)})
+    assert not result["well"]
+    assert result["things"][-1]["detail"].endswith("answers, the hub behind it does not (503)")
+
+
+def test_an_address_that_nobody_listens_at(hub: dict[str, Any]) -> None:
+    result = status_info.run({**hub, "url": "http://127.0.0.1:1"})
+    assert result["things"][-1]["detail"] == "http://127.0.0.1:1 does not answer: [Errno 111] Connection refused"
+
+
+def test_a_cluster_that_is_down_is_told_and_no_failure(hub: dict[str, Any], tmp_path: Path) -> None:
+    result = status_info.run({**hub, "kubeconfig": str(tmp_path / "none")})
+    assert not result["well"]
+    assert result["text"].startswith("DOWN  cluster  the kubeconfig")
+
+
+def address(kubeconfig: Path) -> str:
+    text = kubeconfig.read_text(encoding="utf-8")
+    return text.partition('"server": "')[2].partition('"')[0]

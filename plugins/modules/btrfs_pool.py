@@ -54,27 +54,54 @@ actions:
 
 import os
 import subprocess
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
+# What btrfs rounds its size down to.
+SECTOR = 4096
 
-def plan(state: str, size: int, present: int | None, mounted: bool) -> list[str]:
-    """Return the actions in order. ``present`` is the file's size in bytes, None where it is absent.
+
+@dataclass(frozen=True)
+class Facts:
+    """What is there: sizes in bytes, ``file`` None where it is absent, ``pool`` None where it isn't mounted."""
+
+    file: int | None = None
+    pool: int | None = None
+    quotas: bool = False
+
+
+def plan(state: str, size: int, facts: Facts) -> list[str]:
+    """Return the actions in order.
 
     Raises CoursehubError for a pool that would have to shrink.
     """
     if state == "absent":
-        return (["unmount"] if mounted else []) + (["delete"] if present is not None else [])
-    if present is None:
+        return (["unmount"] if facts.pool is not None else []) + (["delete"] if facts.file is not None else [])
+    if facts.file is None:
         return ["create", "mount"]
-    if present > size:
+    if facts.file > size:
         raise CoursehubError(
-            f"the pool has {present} bytes and can't shrink to {size}: set coursehub_cluster_pool_size back"
+            f"the pool has {facts.file} bytes and can't shrink to {size}: set coursehub_cluster_pool_size back"
         )
-    return ([] if mounted else ["mount"]) + (["grow"] if present < size else [])
+    # An interrupted run may have enlarged the file alone, or mounted without quotas.
+    grow = facts.file < size or (facts.pool is not None and facts.pool < size - size % SECTOR)
+    if facts.pool is None:
+        return ["mount", *(["grow"] if grow else [])]
+    return ([] if facts.quotas else ["quotas"]) + (["grow"] if grow else [])
+
+
+def look(file: str, mount: str) -> Facts:
+    """Return what is there."""
+    size = os.path.getsize(file) if os.path.exists(file) else None
+    if not os.path.ismount(mount):
+        return Facts(file=size)
+    state = os.statvfs(mount)
+    shown = subprocess.run(["btrfs", "qgroup", "show", mount], capture_output=True, check=False)
+    return Facts(file=size, pool=state.f_blocks * state.f_frsize, quotas=shown.returncode == 0)
 
 
 def _run(*command: str) -> None:
@@ -97,6 +124,11 @@ def _create(parameters: dict[str, Any], size: int) -> None:
 
 def _mount(parameters: dict[str, Any]) -> None:
     _run("mount", "--options", "loop", parameters["file"], parameters["mount"])
+    _run("btrfs", "filesystem", "resize", "max", parameters["mount"])
+    _quotas(parameters)
+
+
+def _quotas(parameters: dict[str, Any]) -> None:
     _run("btrfs", "quota", "enable", parameters["mount"])
 
 
@@ -115,9 +147,8 @@ def _grow(parameters: dict[str, Any], size: int) -> None:
 def run(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Plan, and do it."""
     file, mount = parameters["file"], parameters["mount"]
-    present = os.path.getsize(file) if os.path.exists(file) else None
     size = int(parse_quantity(parameters["size"])) if parameters["size"] else 0
-    actions = plan(parameters["state"], size, present, os.path.ismount(mount))
+    actions = plan(parameters["state"], size, look(file, mount))
     if not check_mode:
         if parameters["state"] == "present":
             os.makedirs(mount, exist_ok=True)
@@ -126,6 +157,8 @@ def run(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 _create(parameters, size)
             elif action == "mount":
                 _mount(parameters)
+            elif action == "quotas":
+                _quotas(parameters)
             elif action == "grow":
                 _grow(parameters, size)
             elif action == "unmount":

@@ -114,12 +114,6 @@ def test_a_full_disk_can_be_emptied_by_its_student(driver: Driver) -> None:
     assert fill(target, most=90 * MIB) == (90 * MIB, 0)
 
 
-def test_a_student_does_not_get_around_the_size_by_a_subvolume_in_the_disk(driver: Driver) -> None:
-    target = give_to_student(driver.publish(driver.create("disk", 100 * MIB)))
-    written, _error = fill(target, own_subvolume=True, most=300 * MIB)
-    assert written <= 100 * MIB
-
-
 def test_a_disk_with_a_students_own_subvolume_in_it_can_be_deleted(driver: Driver) -> None:
     disk = driver.create("disk")
     target = give_to_student(driver.publish(disk))

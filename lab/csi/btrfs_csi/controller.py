@@ -30,11 +30,15 @@ class Refused(Exception):
 
 
 def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn what went wrong into a status, so that a sidecar shows one sentence on the claim."""
+    """Turn what went wrong into a status, so that a sidecar shows one sentence on the claim.
+
+    Of a pool that isn't mounted nothing is told: from its empty folder every disk would seem to be gone.
+    """
 
     @wraps(method)
     def call(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
         try:
+            self.pool.check()
             return method(self, request)
         except Refused as refused:
             return context.abort(refused.code, str(refused))
@@ -76,9 +80,16 @@ def _size(capacity: Any, least: int = 0) -> int:
     return int(size)
 
 
+def _origin(request: Any) -> dict[str, str]:
+    """Return what a disk is asked to start as, in the form in which its record keeps it."""
+    content = request.volume_content_source
+    return {"snapshot": content.snapshot.snapshot_id, "volume": content.volume.volume_id}
+
+
 def _page(items: Sequence[Any], token: str, most: int) -> tuple[Sequence[Any], str]:
     """Cut one page; the token is the index of the next item."""
-    if token and not (token.isdigit() and int(token) <= len(items)):
+    # isdigit alone takes digits that int does not, as in ².
+    if token and not (token.isascii() and token.isdigit() and int(token) <= len(items)):
         raise Refused(grpc.StatusCode.ABORTED, f"{token!r} is no token of an earlier page")
     start = int(token or 0)
     end = start + most if most else len(items)
@@ -89,7 +100,7 @@ class Controller(csi_services.ControllerServicer):
     """Everything about disks that is not done on a node."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
         self._volumes = Records(pool.root, "volumes")
         self._snapshots = Records(pool.root, "snapshots")
         self._attachments = Records(pool.root, "attachments")
@@ -104,8 +115,7 @@ class Controller(csi_services.ControllerServicer):
             raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no disk {volume_id}")
         return record
 
-    @_answers
-    def ControllerGetCapabilities(self, request: Any) -> Any:
+    def ControllerGetCapabilities(self, request: Any, context: grpc.ServicerContext) -> Any:
         kind = csi.ControllerServiceCapability.RPC
         names = (
             "CREATE_DELETE_VOLUME PUBLISH_UNPUBLISH_VOLUME LIST_VOLUMES LIST_VOLUMES_PUBLISHED_NODES GET_CAPACITY "
@@ -125,26 +135,20 @@ class Controller(csi_services.ControllerServicer):
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, reason)
         volume_id = _identifier("disk", request.name)
         with self._locks[volume_id]:
-            self._pool.check()
             known = self._volumes.get(volume_id)
             if known is not None:
-                self._same_size(known, request.capacity_range)
+                self._same(known, request)
                 return self._created(volume_id, known)
             source, least = self._source(request)
             size = _size(request.capacity_range, least)
-            if size > self._pool.available():
+            if size > self.pool.available():
                 raise Refused(
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"the pool has {self._pool.available()} bytes left, the disk wants {size}",
+                    f"the pool has {self.pool.available()} bytes left, the disk wants {size}",
                 )
-            record = {
-                "name": request.name,
-                "size": size,
-                "snapshot": request.volume_content_source.snapshot.snapshot_id,
-                "volume": request.volume_content_source.volume.volume_id,
-            }
+            record = {"name": request.name, "size": size, **_origin(request)}
             # The subvolume first: a record without one would be a disk that can't be mounted.
-            self._pool.create(volume_id, size, source)
+            self.pool.create(volume_id, size, source)
             self._volumes.put(volume_id, record)
             return self._created(volume_id, record)
 
@@ -155,20 +159,28 @@ class Controller(csi_services.ControllerServicer):
             record = self._snapshots.get(content.snapshot.snapshot_id)
             if record is None:
                 raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no snapshot {content.snapshot.snapshot_id}")
-            return self._pool.snapshot(content.snapshot.snapshot_id), record["size"]
+            return self.pool.snapshot(content.snapshot.snapshot_id), record["size"]
         if content.WhichOneof("type") == "volume":
             record = self._volume(content.volume.volume_id)
-            return self._pool.volume(content.volume.volume_id), record["size"]
+            return self.pool.volume(content.volume.volume_id), record["size"]
         return None, 0
 
     @staticmethod
-    def _same_size(known: dict[str, Any], capacity: Any) -> None:
+    def _same(known: dict[str, Any], request: Any) -> None:
+        capacity = request.capacity_range
         smaller = known["size"] < capacity.required_bytes
         larger = capacity.limit_bytes and known["size"] > capacity.limit_bytes
         if smaller or larger:
             raise Refused(
                 grpc.StatusCode.ALREADY_EXISTS,
                 f"disk {known['name']} exists with {known['size']} bytes, not with what is asked for now",
+            )
+        # A restore that was answered with a disk of that name from elsewhere would look like one that lost the files.
+        if any(known[key] != value for key, value in _origin(request).items()):
+            raise Refused(
+                grpc.StatusCode.ALREADY_EXISTS,
+                f"disk {known['name']} exists, made from {known['snapshot'] or known['volume'] or 'nothing'},"
+                " not from what is asked for now",
             )
 
     @staticmethod
@@ -191,8 +203,7 @@ class Controller(csi_services.ControllerServicer):
                         grpc.StatusCode.FAILED_PRECONDITION,
                         f"disk {request.volume_id} is attached to {attachment['node']}",
                     )
-                self._pool.check()
-                self._pool.delete(self._pool.volume(request.volume_id))
+                self.pool.delete(self.pool.volume(request.volume_id))
                 self._volumes.delete(request.volume_id)
         return csi.DeleteVolumeResponse()
 
@@ -256,7 +267,7 @@ class Controller(csi_services.ControllerServicer):
     def GetCapacity(self, request: Any) -> Any:
         if request.volume_capabilities and unsupported(request.volume_capabilities):
             return csi.GetCapacityResponse(available_capacity=0)
-        return csi.GetCapacityResponse(available_capacity=self._pool.available())
+        return csi.GetCapacityResponse(available_capacity=self.pool.available())
 
     @_answers
     def ControllerExpandVolume(self, request: Any) -> Any:
@@ -265,7 +276,7 @@ class Controller(csi_services.ControllerServicer):
             record = self._volume(request.volume_id)
             size = _size(request.capacity_range, record["size"])
             if size != record["size"]:
-                self._pool.limit(request.volume_id, size)
+                self.pool.limit(request.volume_id, size)
                 self._volumes.put(request.volume_id, {**record, "size": size})
         # The quota is the disk's size: it is in force on every node at once.
         return csi.ControllerExpandVolumeResponse(capacity_bytes=size, node_expansion_required=False)
@@ -278,14 +289,13 @@ class Controller(csi_services.ControllerServicer):
             known = self._snapshots.get(snapshot_id)
             if known is None:
                 volume = self._volume(request.source_volume_id)
-                self._pool.check()
                 known = {
                     "name": request.name,
                     "source": request.source_volume_id,
                     "size": volume["size"],
                     "created": time.time_ns(),
                 }
-                self._pool.take(request.source_volume_id, snapshot_id)
+                self.pool.take(request.source_volume_id, snapshot_id)
                 self._snapshots.put(snapshot_id, known)
             elif known["source"] != request.source_volume_id:
                 raise Refused(
@@ -309,8 +319,7 @@ class Controller(csi_services.ControllerServicer):
         _need(snapshot_id=request.snapshot_id)
         with self._locks[request.snapshot_id]:
             if self._snapshots.get(request.snapshot_id) is not None:
-                self._pool.check()
-                self._pool.delete(self._pool.snapshot(request.snapshot_id))
+                self.pool.delete(self.pool.snapshot(request.snapshot_id))
                 self._snapshots.delete(request.snapshot_id)
         return csi.DeleteSnapshotResponse()
 

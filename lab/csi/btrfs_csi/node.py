@@ -71,8 +71,9 @@ class Node(csi_services.NodeServicer):
         target.mkdir(parents=True, exist_ok=True)
         if not _mounted(target):
             _run(context, "mount", "--bind", str(source), str(target))
-            if request.readonly:
-                _run(context, "mount", "-o", "remount,bind,ro", str(target))
+        # Of a mount that is there too: the call before may have ended between the two commands.
+        if request.readonly:
+            _run(context, "mount", "-o", "remount,bind,ro", str(target))
         return csi.NodePublishVolumeResponse()
 
     def NodeUnpublishVolume(self, request: Any, context: grpc.ServicerContext) -> Any:

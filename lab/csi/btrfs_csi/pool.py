@@ -12,6 +12,9 @@ class PoolError(Exception):
     """The pool refused; the message is what btrfs said."""
 
 
+SUBVOLUME_INODE = 256
+
+
 @dataclass(frozen=True)
 class Usage:
     """What a disk uses, in bytes."""
@@ -38,8 +41,12 @@ class Pool:
         result = subprocess.run(
             ["stat", "--file-system", "--format=%T", str(self.root)], capture_output=True, text=True, check=False
         )
-        if result.stdout.strip() != "btrfs":
-            raise PoolError(f"{self.root} is {result.stdout.strip() or 'absent'}, not the btrfs pool: is it mounted?")
+        kind = result.stdout.strip() or "absent"
+        # On a machine whose own file system is btrfs, only its root and those of subvolumes have the inode 256.
+        if kind == "btrfs" and self.root.stat().st_ino != SUBVOLUME_INODE:
+            kind = "an ordinary folder"
+        if kind != "btrfs":
+            raise PoolError(f"{self.root} is {kind}, not the btrfs pool: is it mounted?")
         for folder in ("volumes", "snapshots"):
             (self.root / folder).mkdir(exist_ok=True)
 
@@ -73,11 +80,20 @@ class Pool:
         """Delete a subvolume and its quota group; one that is gone already is no error."""
         if not subvolume.exists():
             return
+        # A student can make subvolumes in a home folder as anyone can; the one around them goes after them.
+        for inner in self._inside(subvolume):
+            self.delete(inner)
         number = _btrfs("inspect-internal", "rootid", str(subvolume)).strip()
         _btrfs("subvolume", "delete", "--commit-after", str(subvolume))
         # The group of a deleted subvolume stays busy until the cleaner has been there; a group
         # that stays behind costs a few bytes and is never used again.
         subprocess.run(["btrfs", "qgroup", "destroy", f"0/{number}", str(self.root)], capture_output=True, check=False)
+
+    def _inside(self, subvolume: Path) -> list[Path]:
+        """Return the subvolumes directly in a subvolume."""
+        # ID 257 gen 9 top level 256 path volumes/disk-1/inner; the path is from the top of the file system.
+        lines = _btrfs("subvolume", "list", "-o", str(subvolume)).splitlines()
+        return [self.root / line.split(" path ", 1)[1] for line in lines]
 
     def usage(self, subvolume: Path) -> Usage:
         """Return what a disk refers to and its limit, as of the last commit (30 s at most)."""

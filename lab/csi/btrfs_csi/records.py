@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+# What a request may name: our own ids and nodes. A slash would leave the folder; 255 bytes is the longest file name.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,239}\Z")
 
 
 class Records:
@@ -22,8 +26,7 @@ class Records:
         return self.folder / f"{name}.json"
 
     def get(self, name: str) -> dict[str, Any] | None:
-        # A slash would leave the folder; no id of ours has one.
-        if not name or "/" in name:
+        if not _NAME.match(name):
             return None
         try:
             record: dict[str, Any] = json.loads(self._path(name).read_text(encoding="utf-8"))

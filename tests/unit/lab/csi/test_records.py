@@ -33,7 +33,7 @@ def test_what_was_put_is_there_after_a_restart(records: Records, tmp_path: Path)
     assert Records(tmp_path, "volumes").get("disk-1") == {"size": 5}
 
 
-@given(name=st.from_regex(r"[A-Za-z0-9._-]{1,120}", fullmatch=True), record=good_records)
+@given(name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,119}", fullmatch=True), record=good_records)
 def test_every_record_comes_back_as_it_was_put(name: str, record: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         records = Records(Path(folder), "nodes")

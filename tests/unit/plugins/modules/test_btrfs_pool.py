@@ -6,51 +6,60 @@ from typing import Any
 import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.modules import btrfs_pool
+from ansible_collections.coursehub.jupyterhub.plugins.modules.btrfs_pool import Facts, plan
 from hypothesis import given
 from hypothesis import strategies as st
 
+KIB, MIB = 2**10, 2**20
 SIZES = st.integers(1, 2**50)
 
 
 @pytest.mark.parametrize(
-    ("present", "mounted", "actions"),
+    ("facts", "actions"),
     [
-        (None, False, ["create", "mount"]),
-        (100, False, ["mount"]),
-        (100, True, []),
-        (50, True, ["grow"]),
-        (50, False, ["mount", "grow"]),
+        (Facts(), ["create", "mount"]),
+        (Facts(file=MIB), ["mount"]),
+        (Facts(file=MIB, pool=MIB, quotas=True), []),
+        (Facts(file=MIB, pool=MIB), ["quotas"]),
+        (Facts(file=KIB, pool=KIB, quotas=True), ["grow"]),
+        (Facts(file=MIB, pool=KIB, quotas=True), ["grow"]),
+        (Facts(file=KIB), ["mount", "grow"]),
     ],
 )
-def test_what_a_pool_of_100_bytes_needs(present: int | None, mounted: bool, actions: list[str]) -> None:
-    assert btrfs_pool.plan("present", 100, present, mounted) == actions
+def test_what_a_pool_of_a_mebibyte_needs(facts: Facts, actions: list[str]) -> None:
+    assert plan("present", MIB, facts) == actions
 
 
 @pytest.mark.parametrize(
-    ("present", "mounted", "actions"),
-    [(None, False, []), (100, False, ["delete"]), (100, True, ["unmount", "delete"]), (None, True, ["unmount"])],
+    ("facts", "actions"),
+    [
+        (Facts(), []),
+        (Facts(file=MIB), ["delete"]),
+        (Facts(file=MIB, pool=MIB), ["unmount", "delete"]),
+        (Facts(pool=MIB), ["unmount"]),
+    ],
 )
-def test_what_is_left_to_remove(present: int | None, mounted: bool, actions: list[str]) -> None:
-    assert btrfs_pool.plan("absent", 0, present, mounted) == actions
+def test_what_is_left_to_remove(facts: Facts, actions: list[str]) -> None:
+    assert plan("absent", 0, facts) == actions
 
 
 def test_a_pool_is_never_made_smaller() -> None:
     with pytest.raises(
         CoursehubError, match="the pool has 100 bytes and can't shrink to 99: set coursehub_cluster_pool"
     ):
-        btrfs_pool.plan("present", 99, 100, True)
+        plan("present", 99, Facts(file=100, pool=100))
 
 
-@given(SIZES, SIZES, st.booleans())
-def test_a_pool_that_exists_is_never_made_anew(size: int, present: int, mounted: bool) -> None:
+@given(SIZES, SIZES, st.booleans(), st.booleans())
+def test_a_pool_that_exists_is_never_made_anew(size: int, present: int, mounted: bool, quotas: bool) -> None:
     if present <= size:
-        assert "create" not in btrfs_pool.plan("present", size, present, mounted)
-        assert "delete" not in btrfs_pool.plan("present", size, present, mounted)
+        actions = plan("present", size, Facts(file=present, pool=present if mounted else None, quotas=quotas))
+        assert not {"create", "delete"} & set(actions)
 
 
 @given(SIZES)
 def test_a_second_run_does_nothing(size: int) -> None:
-    assert btrfs_pool.plan("present", size, size, True) == []
+    assert plan("present", size, Facts(file=size, pool=size - size % btrfs_pool.SECTOR, quotas=True)) == []
 
 
 def parameters(folder: Path, **more: Any) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def _rows(figures: dict[str, float], cold_date: str) -> list[list[str]]:
 def _students() -> tuple[list[float], list[float]]:
     """Return the seconds of each login, and of each bare pod."""
     # The students of the tests, who need the packages of `make setup-dev`.
+    import tests.conftest  # noqa: F401 - lets the collection be imported by its name
     from tests.e2e.cluster import Cluster
     from tests.e2e.student import Student
 

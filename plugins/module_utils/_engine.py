@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import urllib.error
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ansible.module_utils.urls import ConnectionError as NoConnection
 from ansible.module_utils.urls import open_url
@@ -73,3 +73,18 @@ def choose_source(wanted: str, answers: Callable[[str], bool] = _answers) -> str
     if wanted != "auto":
         return wanted
     return "registry" if all(answers(address) for address in REGISTRIES) else "lab"
+
+
+def cluster_containers(engine: str, name: str, variables: Mapping[str, str]) -> list[str]:
+    """Return the ids of the containers of a kind cluster, whole or half made; all clusters' where ``name`` is empty.
+
+    Raises CoursehubError where the engine refuses.
+    """
+    if engine == "podman" and not os.path.exists(variables.get("CONTAINERS_STORAGE_CONF", "")):
+        return []
+    label = f"label=io.x-k8s.kind.cluster{f'={name}' if name else ''}"
+    command = [engine, "ps", "--all", "--quiet", "--filter", label]
+    result = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise CoursehubError(f"`{engine} ps` failed: {result.stderr.strip()[-500:]}")
+    return result.stdout.split()

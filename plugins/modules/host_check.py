@@ -14,6 +14,10 @@ description:
     has no engine, too little disk, or the hub's port taken, in one sentence and before anything is changed.
   - Never changes anything.
 options:
+  name:
+    description: The cluster's name. What is left of a creation that was interrupted may hold the port.
+    type: str
+    required: true
   engine:
     description: The container engine. V(auto) takes docker where its daemon answers, else podman.
     type: str
@@ -55,6 +59,7 @@ attributes:
 EXAMPLES = r"""
 - name: Check the machine
   coursehub.jupyterhub.host_check:
+    name: coursehub
     cache_dir: ~/.cache/coursehub
     disk: 30Gi
     address: 127.0.0.1
@@ -121,20 +126,22 @@ def check_port(address: str, port: int) -> None:
 def run(parameters: dict[str, Any]) -> dict[str, Any]:
     """Check, and return the decisions."""
     engine = _engine.choose_engine(parameters["engine"])
+    environment = _engine.environment(engine, parameters["cache_dir"])
     if os.path.exists(parameters["record"]):
         with open(parameters["record"], encoding="utf-8") as file:
             source = json.load(file).get("image_source", parameters["image_source"])
     else:
         if parameters["disk"] is not None:
             check_disk(parameters["cache_dir"], parameters["disk"])
-        if parameters["port"] is not None:
+        half_made = _engine.cluster_containers(engine, parameters["name"], environment)
+        if parameters["port"] is not None and not half_made:
             check_port(parameters["address"], parameters["port"])
         source = _engine.choose_source(parameters["image_source"])
     return {
         "changed": False,
         "engine": engine,
         "image_source": source,
-        "environment": _engine.environment(engine, parameters["cache_dir"]),
+        "environment": environment,
     }
 
 
@@ -142,6 +149,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "name": {"type": "str", "required": True},
             "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
             "image_source": {"type": "str", "choices": ["auto", "registry", "lab"], "default": "auto"},
             "cache_dir": {"type": "path", "required": True},

@@ -88,18 +88,24 @@ reason:
   sample: there is no cluster
 """
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kind, _kube
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _engine, _kind, _kube
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+# A person's, a supervisor's, a terminal's that is closed.
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Cluster:
@@ -110,7 +116,16 @@ class Cluster:
         self._environment = {**os.environ, **{k: str(v) for k, v in parameters["environment_variables"].items()}}
 
     def _run(self, *command: str, text: str | None = None) -> str:
-        result = subprocess.run(command, env=self._environment, input=text, capture_output=True, text=True, check=False)
+        # In a session of its own, where a terminal's interrupt does not reach it; see `undisturbed`.
+        result = subprocess.run(
+            command,
+            env=self._environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
         if result.returncode != 0:
             lines = (result.stderr or result.stdout).strip().splitlines()
             told = [line for line in lines if "ERROR" in line or "rror:" in line] or lines[-3:]
@@ -119,13 +134,11 @@ class Cluster:
 
     def nodes(self) -> dict[str, str]:
         """Return the node containers: name -> state."""
-        name, engine = self._parameters["name"], self._parameters["engine"]
-        if engine == "podman" and not os.path.exists(self._environment.get("CONTAINERS_STORAGE_CONF", "")):
+        engine = self._parameters["engine"]
+        found = _engine.cluster_containers(engine, self._parameters["name"], self._environment)
+        if not found:
             return {}
-        names = self._run(engine, "ps", "--all", "--quiet", "--filter", f"label=io.x-k8s.kind.cluster={name}").split()
-        if not names:
-            return {}
-        listed = json.loads(self._run(engine, "inspect", *names))
+        listed = json.loads(self._run(engine, "inspect", *found))
         # docker writes a container's name with a slash before it.
         return {
             node["Name"].removeprefix("/"): "dead" if self._died(node) else node["State"]["Status"] for node in listed
@@ -174,8 +187,8 @@ class Cluster:
         """Remove kind's network from our own store when the last cluster is gone. docker's is not ours alone."""
         if self._parameters["engine"] != "podman":
             return
-        others = self._run("podman", "ps", "--all", "--quiet", "--filter", "label=io.x-k8s.kind.cluster")
-        if not others.strip() and "kind" in self._run("podman", "network", "ls", "--format", "{{.Name}}").split():
+        others = _engine.cluster_containers("podman", "", self._environment)
+        if not others and "kind" in self._run("podman", "network", "ls", "--format", "{{.Name}}").split():
             self._run("podman", "network", "rm", "kind")
 
     def forget(self) -> None:
@@ -214,8 +227,34 @@ class Cluster:
         os.rename(fresh, self._parameters["record"])
 
 
+@contextmanager
+def undisturbed(lock: str) -> Iterator[None]:
+    """Let nobody interrupt what is done in the ``with`` block, and nobody else do the same meanwhile.
+
+    A podman that was interrupted between setting up a network and writing that down left its rules behind: the port
+    led to a container that was gone, for every later cluster until the machine was restarted. So a creation that was
+    begun is brought to its end, half a minute, and the next run waits for it.
+    """
+    with open(lock, "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Handlers that do nothing, rather than ignored signals, which the engine's containers would inherit.
+        before = {number: signal.signal(number, lambda *_: None) for number in INTERRUPTS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 def run(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Plan, and do it."""
+    if check_mode or not os.path.isdir(os.path.dirname(parameters["record"])):
+        return _run_alone(parameters, check_mode)
+    with undisturbed(f"{parameters['record']}.lock"):
+        return _run_alone(parameters, check_mode)
+
+
+def _run_alone(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     cluster = Cluster(parameters)
     nodes = cluster.nodes()
     if parameters["state"] == "absent":

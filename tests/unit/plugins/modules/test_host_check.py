@@ -64,13 +64,21 @@ def test_an_address_that_is_none_of_this_machine() -> None:
 
 
 def parameters(folder: Path, **more: Any) -> dict[str, Any]:
-    values = {"engine": "auto", "image_source": "auto", "cache_dir": str(folder), "disk": None, "port": None}
+    values = {
+        "name": "test",
+        "engine": "auto",
+        "image_source": "auto",
+        "cache_dir": str(folder),
+        "disk": None,
+        "port": None,
+    }
     return {**values, "address": "127.0.0.1", "record": str(folder / "cluster.json"), **more}
 
 
 @pytest.fixture
 def decisions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_engine, "choose_engine", lambda _wanted: "podman")
+    monkeypatch.setattr(_engine, "cluster_containers", lambda *_arguments: [])
     monkeypatch.setattr(_engine, "choose_source", lambda wanted: "lab" if wanted == "auto" else wanted)
 
 
@@ -89,3 +97,19 @@ def test_a_cluster_that_is_there_keeps_its_port_its_disk_and_its_source(tmp_path
             host_check.run(taken)
         (tmp_path / "cluster.json").write_text(json.dumps({"image_source": "registry"}), encoding="utf-8")
         assert host_check.run(taken)["image_source"] == "registry"
+
+
+@pytest.mark.usefixtures("decisions")
+def test_a_port_that_a_half_made_cluster_of_the_same_name_holds_is_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def containers(engine: str, name: str, _variables: object) -> list[str]:
+        asked.append((engine, name))
+        return ["id"]
+
+    monkeypatch.setattr(_engine, "cluster_containers", containers)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host_check.run(parameters(tmp_path, port=server.getsockname()[1]))
+    assert asked == [("podman", "test")]

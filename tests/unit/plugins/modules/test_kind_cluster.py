@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.modules import kind_cluster
 
+from tests.unit.paths import ROOT
 from tests.unit.plugins.api import Api
 
 CONFIG = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
@@ -196,3 +201,26 @@ def test_what_a_node_said_before_the_start_is_not_taken_for_ready(machine: Machi
     cluster = kind_cluster.Cluster(machine.parameters(wait_timeout=0))
     with pytest.raises(CoursehubError, match="not ready: node"):
         cluster.wait(datetime(3000, 1, 1, tzinfo=UTC))
+
+
+def test_a_creation_that_was_begun_is_brought_to_its_end_and_the_next_run_waits_for_it(machine: Machine) -> None:
+    made = machine.folder / "made"
+    machine.script("kind", f"cat >/dev/null; touch {machine.folder}/begun; sleep 1; cp {made} {machine.containers}")
+    program = "\n".join(
+        [
+            "import sys, tests.conftest",
+            f"from {kind_cluster.__name__} import run",
+            "from pathlib import PosixPath",
+            "print(run(eval(sys.argv[1]), False)['action'])",
+        ]
+    )
+    command = [sys.executable, "-c", program, repr(machine.parameters())]
+    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    while not (machine.folder / "begun").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGINT)
+    os.killpg(first.pid, signal.SIGTERM)
+    second = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    assert (first.communicate(timeout=30)[0], second.stdout) == ("create\n", "none\n")
+    assert first.returncode == 0

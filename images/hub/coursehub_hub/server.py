@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 HOME = "/home/student"
 # The user in the single-user image. Disks belong to it.
 UID = 1000
+# Read by the modules for students' disks.
+LAST_START = "coursehub.jupyterhub/last-start"
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 FACTORS = {
     "n": 1e-9,
@@ -33,6 +36,7 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     c.Spawner.http_timeout = 60
     # One broken server after another is a reason to tell staff, not to end the hub.
     c.Spawner.consecutive_failure_limit = 0
+    c.Spawner.pre_spawn_hook = mark_start
     kube = c.KubeSpawner
     kube.namespace = values["students_namespace"]
     kube.image = values["image"]
@@ -44,6 +48,23 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     kube.k8s_api_request_timeout = 30
     _disk(kube, values)
     _security(kube)
+
+
+async def mark_start(spawner: Any) -> None:
+    """Write on the disk when a pod is to have it: snapshots leave out a disk that none has had since the last one.
+
+    A disk that can't be marked isn't started: what is written to it would be in no snapshot.
+    """
+    moment = {LAST_START: datetime.now(UTC).isoformat(timespec="seconds")}
+    # For a disk that this start makes.
+    spawner.storage_extra_annotations = {**spawner.storage_extra_annotations, **moment}
+    body = {"metadata": {"annotations": moment}}
+    try:
+        await spawner.api.patch_namespaced_persistent_volume_claim(spawner.pvc_name, spawner.namespace, body)
+    except Exception as error:
+        # The client's own exception, which has the HTTP status: there is no disk yet.
+        if getattr(error, "status", None) != 404:
+            raise
 
 
 def quantity(text: str) -> float:

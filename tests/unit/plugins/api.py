@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ Object = dict[str, Any]
 RESOURCES = {
     "/api/v1": ["ConfigMap", "Namespace", "Node", "PersistentVolumeClaim", "Pod", "Secret", "Service"],
     "/apis/apps/v1": ["DaemonSet", "Deployment", "StatefulSet"],
+    "/apis/coordination.k8s.io/v1": ["Lease"],
+    "/apis/snapshot.storage.k8s.io/v1": ["VolumeSnapshot", "VolumeSnapshotContent"],
 }
-CLUSTER_WIDE = ("Namespace", "Node")
+CLUSTER_WIDE = ("Namespace", "Node", "VolumeSnapshotContent")
 COLLECTIONS = {f"{kind.lower()}s" for kinds in RESOURCES.values() for kind in kinds}
 
 
@@ -57,7 +60,10 @@ class Api:
         self.objects: dict[str, Object] = {}
         self.asked: list[Request] = []
         self.script: list[tuple[Callable[[Request], bool], Answer]] = []
+        # Stands in for controllers: called with the path of an object that was just made, and the object.
+        self.on_create: Callable[[str, Object], None] = lambda _path, _item: None
         self._version = 0
+        self._lock = threading.RLock()
 
     def answer_next(self, method: str, path: str, *answers: Answer) -> None:
         """Answer the next requests of this method and path so, once each."""
@@ -80,6 +86,10 @@ class Api:
         return [request.path for request in self.asked if request.method == method]
 
     def handle(self, request: Request) -> Answer:
+        with self._lock:
+            return self._handle(request)
+
+    def _handle(self, request: Request) -> Answer:
         self.asked.append(request)
         for number, (matches, answer) in enumerate(self.script):
             if matches(request):
@@ -105,6 +115,8 @@ class Api:
             if "dryRun" in request.query:
                 return Answer(body=after)
             return Answer(body=self.put(request.path, after))
+        if request.method in ("POST", "PUT"):
+            return self._written(request)
         if request.path in self.objects:
             if request.method == "DELETE":
                 return Answer(body=self.objects.pop(request.path))
@@ -113,17 +125,45 @@ class Api:
             return Answer(body=self._list(request))
         return refused(404, f"{request.path} not found")
 
+    def _written(self, request: Request) -> Answer:
+        assert request.body is not None
+        path, metadata = request.path, request.body["metadata"]
+        if request.method == "POST":
+            path = f"{path}/{metadata['name']}"
+            if path in self.objects:
+                return refused(409, f"{metadata['name']} already exists")
+            created = self.put(path, {**request.body, "metadata": {"creationTimestamp": now(), **metadata}})
+            self.on_create(path, created)
+            return Answer(body=self.objects[path])
+        if path not in self.objects:
+            return refused(404, f"{path} not found")
+        if metadata.get("resourceVersion", "") != self.objects[path]["metadata"]["resourceVersion"]:
+            return refused(409, "the object has been modified")
+        return Answer(body=self.put(path, request.body))
+
     def _list(self, request: Request) -> Object:
         root, _slash, collection = request.path.rpartition("/")
-        wanted = [part.split("=") for part in request.query.get("labelSelector", "").split(",") if part]
+        parts = [part for part in request.query.get("labelSelector", "").split(",") if part]
+        name = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
         found = [
             {key: value for key, value in item.items() if key not in ("kind", "apiVersion")}
             for path, item in sorted(self.objects.items())
             if f"/{collection}/" in path
             and path.startswith(root)
-            and all((item["metadata"].get("labels") or {}).get(key) == value for key, value in wanted)
+            and name in ("", item["metadata"]["name"])
+            and all(_matches(item["metadata"].get("labels") or {}, part) for part in parts)
         ]
         return {"items": found, "metadata": {"resourceVersion": str(self._version)}}
+
+
+def _matches(labels: dict[str, str], part: str) -> bool:
+    key, equals, value = part.partition("=")
+    return labels.get(key) == value if equals else key in labels
+
+
+def now() -> str:
+    """Return the time as the API server writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
@@ -147,7 +187,7 @@ def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
             if answer.cut:
                 self.close_connection = True
 
-        do_GET = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names that the server looks for
+        do_GET = do_PATCH = do_DELETE = do_POST = do_PUT = _serve  # noqa: N815 - the names that the server looks for
 
         def log_message(self, *_words: object) -> None: ...
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import runpy
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import LAST_START_ANNOTATION
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 from coursehub_hub import login, server, settings
 from hypothesis import given
@@ -155,3 +158,49 @@ def test_what_the_role_lets_pass_the_hub_understands_as_kubernetes_does(number: 
 def test_what_is_no_quantity(text: str) -> None:
     with pytest.raises((ValueError, KeyError)):
         server.quantity(text)
+
+
+class Spawner:
+    """The part of KubeSpawner that the hook uses; ``error`` is what the API answers."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.storage_extra_annotations: dict[str, str] = {"a": "b"}
+        self.pvc_name, self.namespace = "disk-ann", "students"
+        self.patched: list[tuple[Any, ...]] = []
+        self.api = self
+        self._error = error
+
+    async def patch_namespaced_persistent_volume_claim(self, *arguments: Any) -> None:
+        if self._error:
+            raise self._error
+        self.patched.append(arguments)
+
+
+class ApiError(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def test_a_start_is_marked_on_the_disk() -> None:
+    assert configured().Spawner.pre_spawn_hook is server.mark_start
+    assert server.LAST_START == LAST_START_ANNOTATION
+    spawner = Spawner()
+    asyncio.run(server.mark_start(spawner))
+    ((claim, namespace, body),) = spawner.patched
+    assert (claim, namespace) == ("disk-ann", "students")
+    moment = body["metadata"]["annotations"][LAST_START_ANNOTATION]
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(moment)) < timedelta(minutes=1)
+    assert spawner.storage_extra_annotations == {"a": "b", LAST_START_ANNOTATION: moment}
+
+
+def test_a_first_start_marks_the_disk_that_it_makes() -> None:
+    spawner = Spawner(ApiError(404))
+    asyncio.run(server.mark_start(spawner))
+    assert LAST_START_ANNOTATION in spawner.storage_extra_annotations
+
+
+@pytest.mark.parametrize("error", [ApiError(403), OSError("no route")])
+def test_a_disk_that_can_not_be_marked_is_not_started(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        asyncio.run(server.mark_start(Spawner(error)))

@@ -1,0 +1,167 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Students' disks, and which of them a run is about; without I/O but for reading a roster."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
+
+Object = dict[str, Any]
+
+# What makes a claim a student's disk of this collection. The label's value may be shortened, the annotation's never is.
+STUDENT_LABEL = "coursehub.jupyterhub/student"
+STUDENT_ANNOTATION = "hub.jupyter.org/username"
+# Written by the hub when it starts a student's server.
+LAST_START_ANNOTATION = "coursehub.jupyterhub/last-start"
+ROSTER_COLUMN = "student"
+
+SELECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "students": {"type": "list", "elements": "str"},
+    "roster": {"type": "path"},
+    "pattern": {"type": "str"},
+    "selector": {"type": "str"},
+    "all_students": {"type": "bool", "default": False},
+}
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A student's disk; ``size`` in bytes, ``volume`` is empty while it is not bound.
+
+    ``label`` is what a label can say of the student: a name that is none of Kubernetes' is shortened there.
+    """
+
+    student: str
+    label: str
+    claim: str
+    namespace: str
+    volume: str
+    size: int
+    phase: str
+    last_start: datetime | None
+    storage_class: str
+
+
+def parse_time(text: str) -> datetime:
+    """Return a moment as the API writes it. Raises ValueError for other text."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment
+
+
+def is_disk(claim: Object) -> bool:
+    """Tell whether a claim is a student's disk of this collection."""
+    return STUDENT_LABEL in (claim["metadata"].get("labels") or {})
+
+
+def disk(claim: Object) -> Disk:
+    """Return the disk that a claim is."""
+    metadata, spec, status = claim["metadata"], claim["spec"], claim.get("status", {})
+    annotations = metadata.get("annotations") or {}
+    capacity = status.get("capacity") or spec.get("resources", {}).get("requests", {})
+    try:
+        last_start = parse_time(annotations[LAST_START_ANNOTATION])
+    except (KeyError, ValueError):
+        last_start = None
+    return Disk(
+        student=annotations.get(STUDENT_ANNOTATION) or metadata["labels"][STUDENT_LABEL],
+        label=metadata["labels"][STUDENT_LABEL],
+        claim=metadata["name"],
+        namespace=metadata["namespace"],
+        volume=spec.get("volumeName") or "",
+        size=int(parse_quantity(str(capacity.get("storage", "0")))),
+        phase=status.get("phase", "Pending"),
+        last_start=last_start,
+        storage_class=spec.get("storageClassName") or "",
+    )
+
+
+def read_roster(path: str) -> list[str]:
+    """Return the students of a CSV file with a column ``student``, each once, in its order.
+
+    Raises CoursehubError for a file that can't be read, has no such column, or a line without a student.
+    """
+    try:
+        # With or without the mark that spreadsheets put before UTF-8.
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, skipinitialspace=True)
+            names = [name.strip() for name in rows.fieldnames or []]
+            if ROSTER_COLUMN not in names:
+                raise CoursehubError(
+                    f"the roster {path} has no column '{ROSTER_COLUMN}', its columns are: {', '.join(names) or 'none'}"
+                )
+            rows.fieldnames = names
+            students = []
+            for row in rows:
+                student = (row[ROSTER_COLUMN] or "").strip()
+                if not student:
+                    raise CoursehubError(f"line {rows.line_num} of the roster {path} has no student")
+                students.append(student)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CoursehubError(f"the roster {path} can't be read: {error}") from error
+    return list(dict.fromkeys(students))
+
+
+def check_selection(parameters: Mapping[str, Any]) -> None:
+    """Raise CoursehubError unless exactly one way of choosing students is given."""
+    given = [name for name in SELECTION_ARGUMENTS if parameters.get(name)]
+    if len(given) != 1:
+        raise CoursehubError(
+            f"choose students by exactly one of {', '.join(SELECTION_ARGUMENTS)};"
+            f" {' and '.join(given) if given else 'none of them'} is set"
+        )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The disks that a run is about, and the students of a roster who have none yet."""
+
+    disks: tuple[Disk, ...]
+    without_disk: tuple[str, ...] = ()
+
+
+def choose(disks: Iterable[Disk], parameters: Mapping[str, Any]) -> Choice:
+    """Return what the parameters choose, by name. The selector was applied when the disks were listed.
+
+    Raises CoursehubError for a student who is named and has no disk, and for a pattern that none has. A roster may
+    name students who have never logged in.
+    """
+    by_student = {one.student: one for one in disks}
+    if parameters.get("roster"):
+        wanted: Sequence[str] = read_roster(parameters["roster"])
+        absent = tuple(student for student in wanted if student not in by_student)
+        return Choice(tuple(by_student[student] for student in wanted if student in by_student), absent)
+    if parameters.get("students"):
+        unknown = [student for student in parameters["students"] if student not in by_student]
+        if unknown:
+            raise CoursehubError(
+                f"these students have no disk: {', '.join(unknown)}; check the spelling, or list all by the module"
+                " student_disk_info"
+            )
+        return Choice(tuple(by_student[student] for student in dict.fromkeys(parameters["students"])))
+    names = sorted(by_student)
+    if parameters.get("pattern"):
+        names = [name for name in names if fnmatchcase(name, parameters["pattern"])]
+        if not names:
+            raise CoursehubError(f"no student's name is like '{parameters['pattern']}'")
+    return Choice(tuple(by_student[name] for name in names))
+
+
+def claims_in_use(pods: Iterable[Object]) -> dict[str, str]:
+    """Return claim -> pod, for the claims that a pod of the namespace has mounted or is about to."""
+    return {
+        volume["persistentVolumeClaim"]["claimName"]: pod["metadata"]["name"]
+        for pod in pods
+        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        for volume in pod["spec"].get("volumes") or []
+        if "persistentVolumeClaim" in volume
+    }

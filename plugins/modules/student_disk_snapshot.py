@@ -1,0 +1,355 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: student_disk_snapshot
+short_description: Take snapshots of students' disks, and thin out the old ones
+version_added: 0.2.0
+author: The coursehub authors (@coursehub)
+description:
+  - Takes a snapshot of each chosen disk, waits until all of them can be restored, then removes those that O(keep) lets
+    go. Every disk is tried; those that failed are named at the end.
+  - The newest snapshot of a disk that can be restored is never removed, whatever O(keep) says. One that failed counts
+    for nothing and is removed.
+  - Of a disk whose new snapshot failed nothing is removed.
+  - Only snapshots that carry this collection's labels are removed.
+extends_documentation_fragment:
+  - coursehub.jupyterhub.kubernetes
+  - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.students
+options:
+  snapshot_class:
+    description: The VolumeSnapshotClass.
+    type: str
+    required: true
+  take:
+    description: Whether to take snapshots. V(false) only thins out.
+    type: bool
+    default: true
+  keep:
+    description:
+      - How many snapshots to keep of each disk, with the meaning that restic's C(forget) gives these words. V(-1)
+        keeps all. Without it nothing is thinned out.
+    type: dict
+    suboptions:
+      last:
+        description: The newest ones.
+        type: int
+      hourly:
+        description: Of so many hours, the newest each.
+        type: int
+      daily:
+        description: Of so many days, the newest each.
+        type: int
+      weekly:
+        description: Of so many weeks, the newest each. A week begins on Monday.
+        type: int
+      monthly:
+        description: Of so many months, the newest each.
+        type: int
+      yearly:
+        description: Of so many years, the newest each.
+        type: int
+      within:
+        description: All of a span back from the newest one, as V(1y5m7d2h).
+        type: str
+  time_zone:
+    description: The time zone in which days, weeks, months and years begin.
+    type: str
+    default: UTC
+  skip_unchanged:
+    description: Leave out a disk that no pod has had since its newest snapshot that can be restored.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds until all snapshots must be ready. One that isn't has failed.
+    type: int
+    default: 600
+  lock_timeout:
+    description: Seconds to wait for another run on the same disks.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Take tonight's snapshots
+  coursehub.jupyterhub.student_disk_snapshot:
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    context: kind-coursehub
+    namespace: coursehub-students
+    all_students: true
+    snapshot_class: coursehub-snapshot
+    skip_unchanged: true
+    keep: {daily: 7, weekly: 5, monthly: 6}
+    time_zone: Europe/Berlin
+
+- name: Take one before an experiment
+  coursehub.jupyterhub.student_disk_snapshot:
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    context: kind-coursehub
+    namespace: coursehub-students
+    students: [alice]
+    snapshot_class: coursehub-snapshot
+"""
+
+RETURN = r"""
+students:
+  description: What was done, or would be, for each student.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    student:
+      description: The student.
+      type: str
+    snapshot:
+      description: The snapshot that was taken, empty where none was.
+      type: str
+    skipped:
+      description: Why none was taken, empty where one was.
+      type: str
+    removed:
+      description: The snapshots that were removed.
+      type: list
+      elements: str
+    failed:
+      description: What failed, empty where nothing did.
+      type: str
+  sample:
+    - {"student": "alice", "snapshot": "disk-alice-20261124-020000", "skipped": "", "removed": [], "failed": ""}
+without_disk:
+  description: The students of the roster who have no disk yet.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _bulk,
+    _disks,
+    _kube,
+    _lock,
+    _retention,
+    _snapshots,
+)
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+Object = dict[str, Any]
+
+
+@dataclass
+class Outcome:
+    """What was done, or would be, for one student."""
+
+    student: str
+    snapshot: str = ""
+    skipped: str = ""
+    removed: list[str] = field(default_factory=list)
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is there: the disks, their snapshots by claim, which claims are in use, and when that was looked at."""
+
+    choice: _disks.Choice
+    shots: dict[str, list[_snapshots.Shot]]
+    in_use: dict[str, str]
+    looked_at: datetime
+
+
+class Run:
+    """One run over the chosen disks."""
+
+    def __init__(self, kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> None:
+        self._kube = kube
+        self._parameters = parameters
+        self._check_mode = check_mode
+        self._namespace: str = parameters["namespace"]
+        keep = {word: value for word, value in (parameters["keep"] or {}).items() if value is not None}
+        self._policy = _retention.parse_policy(keep, parameters["time_zone"]) if keep else None
+        self._outcomes: dict[str, Outcome] = {}
+
+    def look(self) -> State:
+        """Read what is there. The pods first: what starts after that has a later start than ``looked_at``."""
+        now = datetime.now(UTC)
+        pods = self._kube.list("v1", "Pod", self._namespace)
+        selector = self._parameters["selector"] or _disks.STUDENT_LABEL
+        claims = self._kube.list("v1", "PersistentVolumeClaim", self._namespace, labelSelector=selector)
+        disks = [_disks.disk(claim) for claim in claims if _disks.is_disk(claim)]
+        found = self._kube.list(
+            _snapshots.API_VERSION, _snapshots.KIND, self._namespace, labelSelector=_disks.STUDENT_LABEL
+        )
+        patience = self._parameters["wait_timeout"]
+        shots = [_snapshots.shot(item, now, patience) for item in found if _snapshots.owned(item)]
+        choice = _disks.choose(disks, self._parameters)
+        return State(choice, _snapshots.by_claim(shots), _disks.claims_in_use(pods), now)
+
+    def __call__(self) -> dict[str, Any]:
+        state = self.look()
+        self._outcomes = {disk.claim: Outcome(disk.student) for disk in state.choice.disks}
+        wanted = self._wanted(state) if self._parameters["take"] else []
+        fresh = self._take(state, wanted)
+        if self._policy is not None:
+            self._thin_out(state, fresh, self._policy)
+        outcomes = list(self._outcomes.values())
+        return {
+            "changed": any(one.snapshot or one.removed for one in outcomes),
+            "students": [vars(one) for one in outcomes],
+            "without_disk": list(state.choice.without_disk),
+            "diff": {
+                "before": "".join(f"{name}\n" for one in outcomes for name in one.removed),
+                "after": "".join(f"{one.snapshot}\n" for one in outcomes if one.snapshot),
+            },
+        }
+
+    def _wanted(self, state: State) -> list[_disks.Disk]:
+        wanted = []
+        for disk in state.choice.disks:
+            shots = state.shots.get(disk.claim, [])
+            reason = _snapshots.why_not(disk, shots, disk.claim in state.in_use, self._parameters["skip_unchanged"])
+            self._outcomes[disk.claim].skipped = reason
+            if not reason:
+                wanted.append(disk)
+        return wanted
+
+    def _take(self, state: State, wanted: Sequence[_disks.Disk]) -> dict[str, _snapshots.Shot]:
+        """Take the snapshots; return those that are good, by claim."""
+        moment = state.looked_at
+        bodies = {
+            disk.claim: _snapshots.manifest(
+                disk, self._parameters["snapshot_class"], moment, in_use=disk.claim in state.in_use
+            )
+            for disk in wanted
+        }
+        if self._check_mode:
+            return {claim: self._imagined(claim, body, moment) for claim, body in bodies.items()}
+        if not bodies:
+            return {}
+        deadline = time.monotonic() + self._parameters["wait_timeout"]
+        asked, refused = _bulk.each(bodies, lambda claim: self._ask(bodies[claim]))
+        for claim, error in refused.items():
+            self._outcomes[claim].failed = f"the snapshot was refused: {error}"
+        return self._await(asked, deadline)
+
+    def _ask(self, body: Object) -> Object:
+        """Ask for a snapshot. One of the same name was asked for in the same second, and does as well."""
+        path = self._kube.path(_snapshots.API_VERSION, _snapshots.KIND, self._namespace)
+        try:
+            return self._kube.request("POST", path, body)
+        except _kube.ApiError as error:
+            if error.status != 409:
+                raise
+        return body
+
+    def _imagined(self, claim: str, body: Object, moment: datetime) -> _snapshots.Shot:
+        """Return the snapshot that a dry run would take."""
+        outcome = self._outcomes[claim]
+        outcome.snapshot = body["metadata"]["name"]
+        return _snapshots.Shot(outcome.snapshot, claim, outcome.student, moment, "ready", "", 0)
+
+    def _await(self, asked: dict[str, Object], deadline: float) -> dict[str, _snapshots.Shot]:
+        """Wait for all snapshots by one watch."""
+        names = {body["metadata"]["name"]: claim for claim, body in asked.items()}
+
+        def ready(found: list[Object]) -> int:
+            return sum((item.get("status") or {}).get("readyToUse") is True for item in found)
+
+        found = self._kube.wait(
+            _snapshots.API_VERSION,
+            _snapshots.KIND,
+            self._namespace,
+            lambda items: ready([item for item in items if item["metadata"]["name"] in names]) == len(names),
+            deadline,
+            labelSelector=_disks.STUDENT_LABEL,
+        )
+        now = datetime.now(UTC)
+        seen = {item["metadata"]["name"]: _snapshots.shot(item, now, 0) for item in found}
+        good = {}
+        for name, claim in names.items():
+            one = seen.get(name)
+            if one is not None and one.good:
+                good[claim] = one
+                self._outcomes[claim].snapshot = name
+            else:
+                said = f": {one.error}" if one and one.error else ", and its controller says nothing about it"
+                self._outcomes[claim].failed = (
+                    f"the snapshot {name} was not ready after {self._parameters['wait_timeout']} s"
+                    + (said if one else ": it is gone")
+                )
+        return good
+
+    def _thin_out(self, state: State, fresh: dict[str, _snapshots.Shot], policy: _retention.Policy) -> None:
+        going = {}
+        for claim, outcome in self._outcomes.items():
+            if outcome.failed:
+                continue
+            shots = [*state.shots.get(claim, []), *([fresh[claim]] if claim in fresh else [])]
+            for name in _snapshots.to_remove(shots, policy):
+                going[name] = claim
+        removed, errors = _bulk.each(going, (lambda _name: None) if self._check_mode else self._remove)
+        for name in removed:
+            self._outcomes[going[name]].removed.append(name)
+        for name, error in errors.items():
+            self._outcomes[going[name]].failed = f"the snapshot {name} can't be removed: {error}"
+
+    def _remove(self, name: str) -> None:
+        try:
+            path = self._kube.path(_snapshots.API_VERSION, _snapshots.KIND, self._namespace, name)
+            self._kube.request("DELETE", path)
+        except _kube.ApiError as error:
+            if error.status != 404:
+                raise
+
+
+def main() -> None:
+    """Run the module."""
+    counts = {word: {"type": "int"} for word in ("last", "hourly", "daily", "weekly", "monthly", "yearly")}
+    module = AnsibleModule(
+        argument_spec={
+            **_kube.CONNECTION_ARGUMENTS,
+            "namespace": {"type": "str", "required": True},
+            **_disks.SELECTION_ARGUMENTS,
+            "snapshot_class": {"type": "str", "required": True},
+            "take": {"type": "bool", "default": True},
+            "keep": {"type": "dict", "options": {**counts, "within": {"type": "str"}}},
+            "time_zone": {"type": "str", "default": "UTC"},
+            "skip_unchanged": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "int", "default": 600},
+            "lock_timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    if not _kube.HAS_KUBERNETES:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
+    parameters = module.params
+    try:
+        _disks.check_selection(parameters)
+        kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
+        run = Run(kube, parameters, module.check_mode)
+        if module.check_mode:
+            result = run()
+        else:
+            with _lock.Lock(kube, parameters["namespace"], parameters["lock_timeout"]):
+                result = run()
+    except CoursehubError as error:
+        module.fail_json(msg=str(error))
+    failed = {one["student"]: one["failed"] for one in result["students"] if one["failed"]}
+    if failed:
+        module.fail_json(msg=_bulk.summary(failed, len(result["students"])), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _lock
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._lock import Lock
+
+from tests.unit.plugins.api import Api, refused
+
+PATH = "/apis/coordination.k8s.io/v1/namespaces/students/leases/coursehub-disks"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lock, "DURATION_S", 1)
+    monkeypatch.setattr(_lock, "RENEWAL_S", 0.05)
+
+
+def holder(api: Api) -> str:
+    return str(api.objects[PATH]["spec"]["holderIdentity"])
+
+
+def test_a_lock_is_held_and_given_back(kube: Kube, api: Api) -> None:
+    with Lock(kube, "students", 5) as lock:
+        assert holder(api)
+        lock.check()
+    assert holder(api) == ""
+    with Lock(kube, "students", 0):
+        assert holder(api)
+
+
+def test_a_lock_is_given_back_after_a_failure(kube: Kube, api: Api) -> None:
+    with pytest.raises(ZeroDivisionError), Lock(kube, "students", 5):
+        raise ZeroDivisionError
+    assert holder(api) == ""
+
+
+def test_a_holder_that_lives_is_not_pushed_aside_and_is_named(kube: Kube, api: Api) -> None:
+    with Lock(kube, "students", 5):
+        first = holder(api)
+        with pytest.raises(CoursehubError) as refusal, Lock(kube, "students", 1.5):
+            pass
+        assert first in str(refusal.value)
+        assert "another run works on the disks of students" in str(refusal.value)
+        assert holder(api) == first
+
+
+def test_a_holder_that_died_is_followed(kube: Kube, api: Api) -> None:
+    dead = Lock(kube, "students", 5)
+    dead._write("POST", kube.path(_lock.API_VERSION, "Lease", "students"), dead._fresh())
+    with Lock(kube, "students", 5):
+        assert holder(api) not in ("", dead._holder)
+
+
+def test_a_run_waits_for_the_end_of_another(kube: Kube, api: Api) -> None:
+    order: list[str] = []
+    entered, leave = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with Lock(kube, "students", 5):
+            entered.set()
+            leave.wait(10)
+            order.append("first")
+
+    other = threading.Thread(target=first)
+    other.start()
+    assert entered.wait(10)
+    threading.Timer(0.3, leave.set).start()
+    with Lock(kube, "students", 10):
+        order.append("second")
+    other.join()
+    assert order == ["first", "second"]
+
+
+def test_of_many_at_once_one_is_in(kube: Kube) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def one(number: int) -> None:
+        with Lock(kube, "students", 30):
+            inside.append(number)
+            most.append(len(inside))
+            inside.remove(number)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 4
+
+
+def test_a_lock_that_was_taken_away_is_known_to_be_lost(kube: Kube, api: Api) -> None:
+    with Lock(kube, "students", 5) as lock:
+        api.answer_next("PUT", PATH, refused(409, "the object has been modified"))
+        lock._renewal.join(5)
+        with pytest.raises(CoursehubError, match=r"was lost .*: run this again"):
+            lock.check()
+
+
+def test_an_api_server_that_stumbles_does_not_take_the_lock_away(kube: Kube, api: Api) -> None:
+    with Lock(kube, "students", 5) as lock:
+        version = api.objects[PATH]["metadata"]["resourceVersion"]
+        api.answer_next("PUT", PATH, refused(500, "etcd"), refused(500, "etcd"))
+        for _attempt in range(100):
+            if api.objects[PATH]["metadata"]["resourceVersion"] != version:
+                break
+            lock._ended.wait(0.05)
+        lock.check()
+        assert api.objects[PATH]["metadata"]["resourceVersion"] != version

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from .engine import Engine
 from .graph import Job, Step
 from .node import base_reference
 
-# Image -> its folder. `tools` runs the same playbooks as a person, so all of the collection goes into it.
+# Image -> its folder.
 IMAGES = {
     "hub": "images/hub",
     "singleuser": "images/singleuser",
@@ -18,6 +20,9 @@ IMAGES = {
     "tools": "images/tools",
     "csi-btrfs": "lab/csi",
 }
+# What goes into `tools` of the collection: it runs the same playbooks as a person. Folders, which an installed
+# collection has too; its galaxy.yml is no longer there.
+COLLECTION = ("meta", "playbooks", "plugins", "roles")
 TRAEFIK = "github.com/traefik/traefik/v3"
 
 
@@ -39,10 +44,12 @@ def published(go_module: Path) -> Bases:
 
 def steps(engine: Engine, root: Path, prefix: str, bases: Bases) -> list[Step]:
     """Return one step an image."""
-    return [_step(engine, root / folder, name, prefix, bases) for name, folder in IMAGES.items()]
+    return [_step(engine, root, name, prefix, bases) for name in IMAGES]
 
 
-def _step(engine: Engine, folder: Path, name: str, prefix: str, bases: Bases) -> Step:
+def _step(engine: Engine, root: Path, name: str, prefix: str, bases: Bases) -> Step:
+    folder = root / IMAGES[name]
+    collection = [root / part for part in COLLECTION] if name == "tools" else []
     needs: tuple[str, ...] = () if bases.debian else ("debian",)
     with_traefik = name == "proxy"
     if with_traefik and not bases.traefik:
@@ -53,13 +60,16 @@ def _step(engine: Engine, folder: Path, name: str, prefix: str, bases: Bases) ->
         if with_traefik:
             arguments["TRAEFIK"] = bases.traefik or base_reference(job.paths["traefik"], prefix)
         job.log.status = "building the image"
+        context = _with_collection(folder, collection, job.target / "context") if collection else folder
         engine.build(
             job.log,
-            folder,
+            context,
             f"{prefix}/{name}:{job.key}",
             containerfile=folder / "Containerfile",
             arguments=arguments,
         )
+        if collection:
+            shutil.rmtree(context)
 
     return Step(
         name=name,
@@ -67,8 +77,16 @@ def _step(engine: Engine, folder: Path, name: str, prefix: str, bases: Bases) ->
         build=build,
         needs=needs,
         inputs=(bases.debian or "", (bases.traefik or "") if with_traefik else ""),
-        files=(folder,),
+        files=(folder, *collection),
     )
+
+
+def _with_collection(folder: Path, collection: Sequence[Path], context: Path) -> Path:
+    """Lay out a build context of an image's folder and the collection; return it."""
+    shutil.copytree(folder, context)
+    for part in collection:
+        shutil.copytree(part, context / "collection" / part.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return context
 
 
 def traefik_step(engine: Engine, lab: Path, prefix: str) -> Step:

@@ -21,6 +21,11 @@ STUDENT_LABEL = "coursehub.jupyterhub/student"
 STUDENT_ANNOTATION = "hub.jupyter.org/username"
 # Written by the hub when it starts a student's server.
 LAST_START_ANNOTATION = "coursehub.jupyterhub/last-start"
+# Written by a restore in place: the snapshot, and when.
+RESTORED_ANNOTATION = "coursehub.jupyterhub/restored-from"
+RESTORED_AT_ANNOTATION = "coursehub.jupyterhub/restored-at"
+# What the last start was then: while it says the same, nobody has had the disk since.
+RESTORED_START_ANNOTATION = "coursehub.jupyterhub/restored-start"
 ROSTER_COLUMN = "student"
 
 SELECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -48,6 +53,9 @@ class Disk:
     phase: str
     last_start: datetime | None
     storage_class: str
+    restored_from: str = ""
+    restored_at: datetime | None = None
+    started_since_restore: bool = True
 
 
 def parse_time(text: str) -> datetime:
@@ -68,10 +76,6 @@ def disk(claim: Object) -> Disk:
     metadata, spec, status = claim["metadata"], claim["spec"], claim.get("status", {})
     annotations = metadata.get("annotations") or {}
     capacity = status.get("capacity") or spec.get("resources", {}).get("requests", {})
-    try:
-        last_start = parse_time(annotations[LAST_START_ANNOTATION])
-    except (KeyError, ValueError):
-        last_start = None
     return Disk(
         student=annotations.get(STUDENT_ANNOTATION) or metadata["labels"][STUDENT_LABEL],
         label=metadata["labels"][STUDENT_LABEL],
@@ -80,9 +84,19 @@ def disk(claim: Object) -> Disk:
         volume=spec.get("volumeName") or "",
         size=int(parse_quantity(str(capacity.get("storage", "0")))),
         phase=status.get("phase", "Pending"),
-        last_start=last_start,
+        last_start=_moment(annotations.get(LAST_START_ANNOTATION)),
         storage_class=spec.get("storageClassName") or "",
+        restored_from=annotations.get(RESTORED_ANNOTATION, ""),
+        restored_at=_moment(annotations.get(RESTORED_AT_ANNOTATION)),
+        started_since_restore=annotations.get(RESTORED_START_ANNOTATION) != annotations.get(LAST_START_ANNOTATION, ""),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return None
 
 
 def read_roster(path: str) -> list[str]:

@@ -89,7 +89,13 @@ class Kube:
 
     def request(self, method: str, path: str, body: Object | None = None, **query: Any) -> Object:
         """Return the answer as JSON. Raises ApiError, CoursehubError where nobody answers."""
-        response = self._open(method, path, body, query)
+        return self._read(self._open(method, path, body, query))
+
+    def merge(self, path: str, body: Object) -> Object:
+        """Merge fields into an object, as RFC 7386 has it: those that are None go."""
+        return self._read(self._open("PATCH", path, body, {"fieldManager": FIELD_MANAGER}, content="merge-patch+json"))
+
+    def _read(self, response: Any) -> Object:
         try:
             answer: Object = json.loads(response.read())
         except HTTPError as error:
@@ -99,12 +105,16 @@ class Kube:
         return answer
 
     def _open(
-        self, method: str, path: str, body: Object | None, query: dict[str, Any], timeout: float = REQUEST_TIMEOUT_S
+        self,
+        method: str,
+        path: str,
+        body: Object | None,
+        query: dict[str, Any],
+        timeout: float = REQUEST_TIMEOUT_S,
+        content: str = "",
     ) -> Any:
-        headers = {
-            "Accept": "application/json",
-            "Content-Type": "application/apply-patch+yaml" if method == "PATCH" else "application/json",
-        }
+        content = content or ("apply-patch+yaml" if method == "PATCH" else "json")
+        headers = {"Accept": "application/json", "Content-Type": f"application/{content}"}
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         for _attempt in range(ATTEMPTS):
             response = self._send(method, path, body, query, headers, timeout)

@@ -16,6 +16,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import
     Disk,
     parse_time,
 )
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import MANAGED_BY
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
@@ -25,6 +26,10 @@ API_VERSION = "snapshot.storage.k8s.io/v1"
 KIND = "VolumeSnapshot"
 # On a snapshot of a disk that no pod had: when that was looked at, before the snapshot was taken.
 IDLE_ANNOTATION = "coursehub.jupyterhub/idle-at"
+# On a snapshot that a restore took of what it replaced.
+SAFETY_ANNOTATION = "coursehub.jupyterhub/safety"
+# How long a policy leaves those alone, and doesn't count them.
+SAFETY_KEPT = timedelta(days=30)
 # How far the clocks of the hub and of the machine that takes snapshots may be apart.
 CLOCKS_APART = timedelta(minutes=1)
 
@@ -41,6 +46,7 @@ class Shot:
     error: str
     size: int
     idle_at: datetime | None = None
+    safety: bool = False
 
     @property
     def good(self) -> bool:
@@ -70,6 +76,7 @@ def shot(item: Object, now: datetime, patience: float) -> Shot:
         error=(status.get("error") or {}).get("message", ""),
         size=int(parse_quantity(str(status.get("restoreSize") or "0"))),
         idle_at=parse_time(annotations[IDLE_ANNOTATION]) if annotations.get(IDLE_ANNOTATION) else None,
+        safety=SAFETY_ANNOTATION in annotations,
     )
 
 
@@ -79,12 +86,13 @@ def owned(item: Object) -> bool:
     return STUDENT_LABEL in labels and MANAGED_BY.items() <= labels.items()
 
 
-def manifest(disk: Disk, snapshot_class: str, now: datetime, in_use: bool) -> Object:
+def manifest(disk: Disk, snapshot_class: str, now: datetime, in_use: bool, *, safety: bool = False) -> Object:
     """Return the object that asks for a snapshot of a disk; ``now`` is when the pods were looked at.
 
     Its name has the second in it: of two runs in the same second only one takes it.
     """
-    idle = {} if in_use else {IDLE_ANNOTATION: now.isoformat(timespec="seconds")}
+    notes = {} if in_use else {IDLE_ANNOTATION: now.isoformat(timespec="seconds")}
+    notes.update({SAFETY_ANNOTATION: "true"} if safety else {})
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -92,7 +100,7 @@ def manifest(disk: Disk, snapshot_class: str, now: datetime, in_use: bool) -> Ob
             "name": f"{disk.claim}-{now:%Y%m%d-%H%M%S}",
             "namespace": disk.namespace,
             "labels": {**MANAGED_BY, STUDENT_LABEL: disk.label},
-            "annotations": {STUDENT_ANNOTATION: disk.student, **idle},
+            "annotations": {STUDENT_ANNOTATION: disk.student, **notes},
         },
         "spec": {
             "volumeSnapshotClassName": snapshot_class,
@@ -131,12 +139,37 @@ def unchanged(disk: Disk, newest: Shot | None) -> bool:
     """
     if newest is None or newest.idle_at is None or disk.last_start is None:
         return False
-    return disk.last_start + CLOCKS_APART < newest.idle_at
+    # After a restore the disk is what an older snapshot was, and the newest one is of what was before.
+    changed = max(disk.last_start, disk.restored_at or disk.last_start)
+    return changed + CLOCKS_APART < newest.idle_at
 
 
-def to_remove(shots: Iterable[Shot], policy: _retention.Policy) -> list[str]:
+def to_remove(shots: Iterable[Shot], policy: _retention.Policy, now: datetime) -> list[str]:
     """Return the names of the snapshots of one disk that the policy lets go, the oldest first."""
-    known = [one for one in shots if one.state != "going"]
+    known = [one for one in shots if one.state != "going" and not (one.safety and now - one.taken < SAFETY_KEPT)]
     history = [_retention.Snapshot(one.name, one.taken, one.good, one.state == "pending") for one in known]
     kept = _retention.reasons(history, policy)
     return [one.name for one in sorted(known, key=lambda one: (one.taken, one.name)) if one.name not in kept]
+
+
+def choose(shots: Iterable[Shot], snapshot: str, at: datetime | None) -> Shot:
+    """Return the snapshot to restore: the one of that name, the newest (``latest``), or the newest up to ``at``.
+
+    What an earlier restore replaced is restored by its name only: after a restore it would be the newest.
+
+    Raises CoursehubError where there is none.
+    """
+    every = list(shots)
+    if snapshot not in ("", "latest"):
+        for one in every:
+            if one.name == snapshot:
+                if not one.good:
+                    raise CoursehubError(
+                        f"the snapshot {snapshot} can't be restored: it is {one.state} {one.error}".rstrip()
+                    )
+                return one
+        raise CoursehubError(f"there is no snapshot {snapshot} of this student's disk")
+    newest = newest_good(one for one in every if not one.safety and (at is None or one.taken <= at))
+    if newest is None:
+        raise CoursehubError(f"there is no snapshot from before {at.isoformat()}" if at else "there is no snapshot")
+    return newest

@@ -131,12 +131,12 @@ without_disk:
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _bulk,
+    _course,
     _disks,
     _kube,
     _lock,
@@ -144,8 +144,6 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _snapshots,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
-
-Object = dict[str, Any]
 
 
 @dataclass
@@ -159,45 +157,19 @@ class Outcome:
     failed: str = ""
 
 
-@dataclass(frozen=True)
-class State:
-    """What is there: the disks, their snapshots by claim, which claims are in use, and when that was looked at."""
-
-    choice: _disks.Choice
-    shots: dict[str, list[_snapshots.Shot]]
-    in_use: dict[str, str]
-    looked_at: datetime
-
-
 class Run:
     """One run over the chosen disks."""
 
-    def __init__(self, kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> None:
-        self._kube = kube
+    def __init__(self, course: _course.Course, parameters: dict[str, Any], check_mode: bool) -> None:
+        self._course = course
         self._parameters = parameters
         self._check_mode = check_mode
-        self._namespace: str = parameters["namespace"]
         keep = {word: value for word, value in (parameters["keep"] or {}).items() if value is not None}
         self._policy = _retention.parse_policy(keep, parameters["time_zone"]) if keep else None
         self._outcomes: dict[str, Outcome] = {}
 
-    def look(self) -> State:
-        """Read what is there. The pods first: what starts after that has a later start than ``looked_at``."""
-        now = datetime.now(UTC)
-        pods = self._kube.list("v1", "Pod", self._namespace)
-        selector = self._parameters["selector"] or _disks.STUDENT_LABEL
-        claims = self._kube.list("v1", "PersistentVolumeClaim", self._namespace, labelSelector=selector)
-        disks = [_disks.disk(claim) for claim in claims if _disks.is_disk(claim)]
-        found = self._kube.list(
-            _snapshots.API_VERSION, _snapshots.KIND, self._namespace, labelSelector=_disks.STUDENT_LABEL
-        )
-        patience = self._parameters["wait_timeout"]
-        shots = [_snapshots.shot(item, now, patience) for item in found if _snapshots.owned(item)]
-        choice = _disks.choose(disks, self._parameters)
-        return State(choice, _snapshots.by_claim(shots), _disks.claims_in_use(pods), now)
-
     def __call__(self) -> dict[str, Any]:
-        state = self.look()
+        state = self._course.look(self._parameters, self._parameters["wait_timeout"])
         self._outcomes = {disk.claim: Outcome(disk.student) for disk in state.choice.disks}
         wanted = self._wanted(state) if self._parameters["take"] else []
         fresh = self._take(state, wanted)
@@ -214,7 +186,7 @@ class Run:
             },
         }
 
-    def _wanted(self, state: State) -> list[_disks.Disk]:
+    def _wanted(self, state: _course.State) -> list[_disks.Disk]:
         wanted = []
         for disk in state.choice.disks:
             shots = state.shots.get(disk.claim, [])
@@ -224,9 +196,9 @@ class Run:
                 wanted.append(disk)
         return wanted
 
-    def _take(self, state: State, wanted: Sequence[_disks.Disk]) -> dict[str, _snapshots.Shot]:
+    def _take(self, state: _course.State, wanted: Sequence[_disks.Disk]) -> dict[str, _snapshots.Shot]:
         """Take the snapshots; return those that are good, by claim."""
-        moment = state.looked_at
+        moment, seconds = state.looked_at, self._parameters["wait_timeout"]
         bodies = {
             disk.claim: _snapshots.manifest(
                 disk, self._parameters["snapshot_class"], moment, in_use=disk.claim in state.in_use
@@ -234,83 +206,32 @@ class Run:
             for disk in wanted
         }
         if self._check_mode:
-            return {claim: self._imagined(claim, body, moment) for claim, body in bodies.items()}
-        if not bodies:
-            return {}
-        deadline = time.monotonic() + self._parameters["wait_timeout"]
-        asked, refused = _bulk.each(bodies, lambda claim: self._ask(bodies[claim]))
-        for claim, error in refused.items():
-            self._outcomes[claim].failed = f"the snapshot was refused: {error}"
-        return self._await(asked, deadline)
-
-    def _ask(self, body: Object) -> Object:
-        """Ask for a snapshot. One of the same name was asked for in the same second, and does as well."""
-        path = self._kube.path(_snapshots.API_VERSION, _snapshots.KIND, self._namespace)
-        try:
-            return self._kube.request("POST", path, body)
-        except _kube.ApiError as error:
-            if error.status != 409:
-                raise
-        return body
-
-    def _imagined(self, claim: str, body: Object, moment: datetime) -> _snapshots.Shot:
-        """Return the snapshot that a dry run would take."""
-        outcome = self._outcomes[claim]
-        outcome.snapshot = body["metadata"]["name"]
-        return _snapshots.Shot(outcome.snapshot, claim, outcome.student, moment, "ready", "", 0)
-
-    def _await(self, asked: dict[str, Object], deadline: float) -> dict[str, _snapshots.Shot]:
-        """Wait for all snapshots by one watch."""
-        names = {body["metadata"]["name"]: claim for claim, body in asked.items()}
-
-        def ready(found: list[Object]) -> int:
-            return sum((item.get("status") or {}).get("readyToUse") is True for item in found)
-
-        found = self._kube.wait(
-            _snapshots.API_VERSION,
-            _snapshots.KIND,
-            self._namespace,
-            lambda items: ready([item for item in items if item["metadata"]["name"] in names]) == len(names),
-            deadline,
-            labelSelector=_disks.STUDENT_LABEL,
-        )
-        now = datetime.now(UTC)
-        seen = {item["metadata"]["name"]: _snapshots.shot(item, now, 0) for item in found}
-        good = {}
-        for name, claim in names.items():
-            one = seen.get(name)
-            if one is not None and one.good:
-                good[claim] = one
-                self._outcomes[claim].snapshot = name
-            else:
-                said = f": {one.error}" if one and one.error else ", and its controller says nothing about it"
-                self._outcomes[claim].failed = (
-                    f"the snapshot {name} was not ready after {self._parameters['wait_timeout']} s"
-                    + (said if one else ": it is gone")
-                )
+            good = {
+                claim: _snapshots.Shot(body["metadata"]["name"], claim, "", moment, "ready", "", 0)
+                for claim, body in bodies.items()
+            }
+        else:
+            good, failed = self._course.take(bodies, seconds, time.monotonic() + seconds)
+            for claim, reason in failed.items():
+                self._outcomes[claim].failed = reason
+        for claim, one in good.items():
+            self._outcomes[claim].snapshot = one.name
         return good
 
-    def _thin_out(self, state: State, fresh: dict[str, _snapshots.Shot], policy: _retention.Policy) -> None:
+    def _thin_out(self, state: _course.State, fresh: dict[str, _snapshots.Shot], policy: _retention.Policy) -> None:
         going = {}
         for claim, outcome in self._outcomes.items():
             if outcome.failed:
                 continue
             shots = [*state.shots.get(claim, []), *([fresh[claim]] if claim in fresh else [])]
-            for name in _snapshots.to_remove(shots, policy):
+            for name in _snapshots.to_remove(shots, policy, state.looked_at):
                 going[name] = claim
-        removed, errors = _bulk.each(going, (lambda _name: None) if self._check_mode else self._remove)
-        for name in removed:
-            self._outcomes[going[name]].removed.append(name)
-        for name, error in errors.items():
-            self._outcomes[going[name]].failed = f"the snapshot {name} can't be removed: {error}"
-
-    def _remove(self, name: str) -> None:
-        try:
-            path = self._kube.path(_snapshots.API_VERSION, _snapshots.KIND, self._namespace, name)
-            self._kube.request("DELETE", path)
-        except _kube.ApiError as error:
-            if error.status != 404:
-                raise
+        errors = {} if self._check_mode else self._course.remove(going)
+        for name, claim in going.items():
+            if name in errors:
+                self._outcomes[claim].failed = f"the snapshot {name} can't be removed: {errors[name]}"
+            else:
+                self._outcomes[claim].removed.append(name)
 
 
 def main() -> None:
@@ -337,7 +258,7 @@ def main() -> None:
     try:
         _disks.check_selection(parameters)
         kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
-        run = Run(kube, parameters, module.check_mode)
+        run = Run(_course.Course(kube, parameters["namespace"]), parameters, module.check_mode)
         if module.check_mode:
             result = run()
         else:

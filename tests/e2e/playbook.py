@@ -1,25 +1,42 @@
-"""Runs playbooks against the hub under test, from the installed collection."""
+"""Runs playbooks and modules against the hub under test, from the installed collection."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = "molecule/inventory"
+TIMEOUT_S = 600
 
 
 def play(playbook: str) -> str:
     """Run a playbook, by path or by full name; return what it said. Raises AssertionError where it fails."""
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "molecule/inventory", playbook],
+    done = _run("ansible-playbook", "-i", INVENTORY, playbook)
+    assert done.returncode == 0, f"{playbook} ended with {done.returncode}: {done.stdout[-4000:]}{done.stderr[-1000:]}"
+    return done.stdout
+
+
+def module(name: str, *flags: str, **arguments: Any) -> dict[str, Any]:
+    """Run a module of the collection on this machine; return its result, with ``failed`` where it failed."""
+    full = f"coursehub.jupyterhub.{name}"
+    done = _run("ansible", "-i", INVENTORY, "localhost", "-m", full, "-a", json.dumps(arguments), *flags)
+    _head, arrow, result = done.stdout.partition("=> ")
+    assert arrow, f"{name} ended with {done.returncode}: {done.stdout[-4000:]}{done.stderr[-1000:]}"
+    return dict(json.loads(result))
+
+
+def _run(command: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).parent / command), *words],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/installed"), "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=TIMEOUT_S,
     )
-    assert done.returncode == 0, f"{playbook} ended with {done.returncode}: {done.stdout[-4000:]}{done.stderr[-1000:]}"
-    return done.stdout

@@ -10,6 +10,9 @@ HOME = "/home/student"
 UID = 1000
 # Read by the modules for students' disks.
 LAST_START = "coursehub.jupyterhub/last-start"
+# Written by a restore, which makes the new volume under a claim with this prefix.
+RESTORE = "coursehub.jupyterhub/restore"
+RESTORE_PREFIX = "restore-"
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 FACTORS = {
     "n": 1e-9,
@@ -50,21 +53,48 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     _security(kube)
 
 
+class BeingRestoredError(Exception):
+    """A student's disk is on its way from one volume to another; the text is what the student reads."""
+
+    jupyterhub_message = (
+        "Your disk is just being restored from a snapshot. Try again in a minute; if it takes longer, tell the staff."
+    )
+
+
 async def mark_start(spawner: Any) -> None:
     """Write on the disk when a pod is to have it: snapshots leave out a disk that none has had since the last one.
 
-    A disk that can't be marked isn't started: what is written to it would be in no snapshot.
+    A disk that can't be marked isn't started: what is written to it would be in no snapshot. Nor is one that is being
+    restored: its claim may be away for a moment, and the hub would make an empty one in its place.
     """
     moment = {LAST_START: datetime.now(UTC).isoformat(timespec="seconds")}
     # For a disk that this start makes.
     spawner.storage_extra_annotations = {**spawner.storage_extra_annotations, **moment}
     body = {"metadata": {"annotations": moment}}
+    claim = await _unless_absent(
+        spawner.api.patch_namespaced_persistent_volume_claim, spawner.pvc_name, spawner.namespace, body
+    )
+    if claim is None:
+        restoring = await _unless_absent(
+            spawner.api.read_namespaced_persistent_volume_claim,
+            f"{RESTORE_PREFIX}{spawner.pvc_name}",
+            spawner.namespace,
+        )
+        if restoring is not None:
+            raise BeingRestoredError
+    elif RESTORE in (claim.metadata.annotations or {}):
+        raise BeingRestoredError
+
+
+async def _unless_absent(call: Any, *arguments: Any) -> Any:
+    """Return the API's answer, None where there is no such object."""
     try:
-        await spawner.api.patch_namespaced_persistent_volume_claim(spawner.pvc_name, spawner.namespace, body)
+        return await call(*arguments)
     except Exception as error:
-        # The client's own exception, which has the HTTP status: there is no disk yet.
+        # The client's own exception, which has the HTTP status.
         if getattr(error, "status", None) != 404:
             raise
+    return None
 
 
 def quantity(text: str) -> float:

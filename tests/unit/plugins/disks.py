@@ -49,13 +49,22 @@ def pod(name: str, claim_name: str, phase: str = "Running") -> Object:
 
 
 def snapshot(
-    student: str, taken: str, *, ready: bool = True, error: str = "", idle_at: str = "", going: bool = False
+    student: str,
+    taken: str,
+    *,
+    ready: bool = True,
+    error: str = "",
+    idle_at: str = "",
+    going: bool = False,
+    safety: bool = False,
 ) -> Object:
     """Return a snapshot of a student's disk, taken at a moment as the API writes it."""
     name = f"disk-{student}-{taken[:19].replace('-', '').replace(':', '').replace('T', '-')}"
     annotations = {_disks.STUDENT_ANNOTATION: student}
     if idle_at:
         annotations[_snapshots.IDLE_ANNOTATION] = idle_at
+    if safety:
+        annotations[_snapshots.SAFETY_ANNOTATION] = "true"
     status: Object = {"readyToUse": ready, "restoreSize": "1Gi"}
     if ready:
         status["creationTime"] = taken

@@ -5,10 +5,11 @@ import json
 import runpy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import LAST_START_ANNOTATION
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _restore
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 from coursehub_hub import login, server, settings
 from hypothesis import given
@@ -160,47 +161,63 @@ def test_what_is_no_quantity(text: str) -> None:
         server.quantity(text)
 
 
-class Spawner:
-    """The part of KubeSpawner that the hook uses; ``error`` is what the API answers."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.storage_extra_annotations: dict[str, str] = {"a": "b"}
-        self.pvc_name, self.namespace = "disk-ann", "students"
-        self.patched: list[tuple[Any, ...]] = []
-        self.api = self
-        self._error = error
-
-    async def patch_namespaced_persistent_volume_claim(self, *arguments: Any) -> None:
-        if self._error:
-            raise self._error
-        self.patched.append(arguments)
-
-
 class ApiError(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
 
 
+class Spawner:
+    """The part of KubeSpawner that the hook uses, with its API: the claims that there are, and their annotations."""
+
+    def __init__(self, claims: dict[str, dict[str, str] | None], error: Exception | None = None) -> None:
+        self.storage_extra_annotations: dict[str, str] = {"a": "b"}
+        self.pvc_name, self.namespace = "disk-ann", "students"
+        self.patched: list[tuple[Any, ...]] = []
+        self.api = self
+        self._claims = claims
+        self._error = error
+
+    async def patch_namespaced_persistent_volume_claim(self, name: str, namespace: str, body: Any) -> Any:
+        if self._error:
+            raise self._error
+        claim = await self.read_namespaced_persistent_volume_claim(name, namespace)
+        self.patched.append((name, namespace, body))
+        return claim
+
+    async def read_namespaced_persistent_volume_claim(self, name: str, _namespace: str) -> Any:
+        if name not in self._claims:
+            raise ApiError(404)
+        return SimpleNamespace(metadata=SimpleNamespace(annotations=self._claims[name]))
+
+
 def test_a_start_is_marked_on_the_disk() -> None:
     assert configured().Spawner.pre_spawn_hook is server.mark_start
-    assert server.LAST_START == LAST_START_ANNOTATION
-    spawner = Spawner()
+    assert server.LAST_START == _disks.LAST_START_ANNOTATION
+    spawner = Spawner({"disk-ann": None})
     asyncio.run(server.mark_start(spawner))
     ((claim, namespace, body),) = spawner.patched
     assert (claim, namespace) == ("disk-ann", "students")
-    moment = body["metadata"]["annotations"][LAST_START_ANNOTATION]
+    moment = body["metadata"]["annotations"][server.LAST_START]
     assert abs(datetime.now(UTC) - datetime.fromisoformat(moment)) < timedelta(minutes=1)
-    assert spawner.storage_extra_annotations == {"a": "b", LAST_START_ANNOTATION: moment}
+    assert spawner.storage_extra_annotations == {"a": "b", server.LAST_START: moment}
 
 
 def test_a_first_start_marks_the_disk_that_it_makes() -> None:
-    spawner = Spawner(ApiError(404))
+    spawner = Spawner({})
     asyncio.run(server.mark_start(spawner))
-    assert LAST_START_ANNOTATION in spawner.storage_extra_annotations
+    assert server.LAST_START in spawner.storage_extra_annotations
 
 
 @pytest.mark.parametrize("error", [ApiError(403), OSError("no route")])
 def test_a_disk_that_can_not_be_marked_is_not_started(error: Exception) -> None:
     with pytest.raises(type(error)):
-        asyncio.run(server.mark_start(Spawner(error)))
+        asyncio.run(server.mark_start(Spawner({"disk-ann": None}, error)))
+
+
+@pytest.mark.parametrize("claims", [{"restore-disk-ann": None}, {"disk-ann": {server.RESTORE: "{}"}}])
+def test_no_server_is_started_on_a_disk_that_is_being_restored(claims: dict[str, dict[str, str] | None]) -> None:
+    assert (server.RESTORE, server.RESTORE_PREFIX) == (_restore.JOURNAL_ANNOTATION, _restore.PREFIX)
+    with pytest.raises(server.BeingRestoredError) as refused:
+        asyncio.run(server.mark_start(Spawner(claims)))
+    assert "just being restored" in refused.value.jupyterhub_message

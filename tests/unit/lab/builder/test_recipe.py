@@ -117,3 +117,24 @@ def test_an_interrupt_is_one_sentence(
     monkeypatch.setattr(recipe, "steps", interrupted)
     assert run(monkeypatch, "--cache", str(tmp_path)) == 130
     assert "the next run goes on from there" in capsys.readouterr().err
+
+
+# The image that runs the collection.
+
+
+def test_the_tools_are_built_anew_when_the_collection_changes(settings: recipe.Settings) -> None:
+    steps = recipe.steps(settings)
+    assert {path.name for path in steps["tools"].files} == {"tools", *product.COLLECTION}
+    assert [path.name for path in steps["hub"].files] == ["hub"]
+
+
+def test_the_tools_image_gets_the_collection_beside_its_own_files(tmp_path: Path) -> None:
+    folder, part = tmp_path / "tools", tmp_path / "plugins"
+    (part / "modules/__pycache__").mkdir(parents=True)
+    (part / "modules/one.py").touch()
+    folder.mkdir()
+    (folder / "Containerfile").touch()
+    context = product._with_collection(folder, [part], tmp_path / "context")
+    found = sorted(str(path.relative_to(context)) for path in context.rglob("*") if path.is_file())
+    assert found == ["Containerfile", "collection/plugins/modules/one.py"]
+    assert not list(context.rglob("__pycache__"))

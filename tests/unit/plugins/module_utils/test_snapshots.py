@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _retention, _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 from tests.unit.plugins.disks import claim, snapshot
 
@@ -122,7 +123,7 @@ def test_what_can_not_be_snapshotted_now() -> None:
 
 
 def removed(*shots: _snapshots.Shot, **keep: int) -> list[str]:
-    return _snapshots.to_remove(shots, _retention.parse_policy(keep or {"last": 1}, "UTC"))
+    return _snapshots.to_remove(shots, _retention.parse_policy(keep or {"last": 1}, "UTC"), NOW)
 
 
 def test_the_oldest_goes_first() -> None:
@@ -145,3 +146,59 @@ def test_the_newest_that_can_be_restored() -> None:
     assert _snapshots.newest_good(shots) == shots[1]
     assert _snapshots.newest_good([]) is None
     assert _snapshots.by_claim(shots) == {"disk-ann": shots}
+
+
+# After a restore.
+
+
+def test_a_restored_disk_is_changed_though_nobody_started_it() -> None:
+    item = claim("ann", last_start=at(9))
+    item["metadata"]["annotations"][_disks.RESTORED_AT_ANNOTATION] = at(2)
+    assert not _snapshots.unchanged(_disks.disk(item), shot(5, idle_at=at(5)))
+    assert _snapshots.unchanged(_disks.disk(item), shot(1, idle_at=at(1)))
+
+
+def test_what_a_restore_replaced_is_kept_for_a_month_and_takes_no_place() -> None:
+    young, old = (_snapshots.shot(snapshot("ann", at(24 * days), safety=True), NOW, PATIENCE_S) for days in (29, 31))
+    newest, other = shot(1), shot(24 * 40)
+    assert removed(newest, young, old, other, last=2) == [other.name]
+    assert removed(newest, young, old, other, last=1) == [other.name, old.name]
+
+
+# Which one to restore.
+
+SHOTS = [
+    shot(1, ready=False),
+    _snapshots.shot(snapshot("ann", at(2), safety=True), NOW, PATIENCE_S),
+    shot(3),
+    shot(30),
+]
+
+
+@pytest.mark.parametrize(
+    ("snapshot_name", "moment", "number"),
+    [
+        ("latest", None, 2),
+        ("", NOW, 2),
+        ("", NOW - timedelta(hours=3), 2),
+        ("", NOW - timedelta(hours=4), 3),
+        (SHOTS[1].name, None, 1),
+        (SHOTS[3].name, None, 3),
+    ],
+)
+def test_which_snapshot_is_restored(snapshot_name: str, moment: datetime | None, number: int) -> None:
+    assert _snapshots.choose(SHOTS, snapshot_name, moment) == SHOTS[number]
+
+
+@pytest.mark.parametrize(
+    ("snapshot_name", "moment", "sentence"),
+    [
+        ("other", None, "there is no snapshot other of this student's disk"),
+        (SHOTS[0].name, None, f"the snapshot {SHOTS[0].name} can't be restored: it is failed"),
+        ("", NOW - timedelta(hours=31), "there is no snapshot from before 2026-11-23T05:00:00"),
+    ],
+)
+def test_there_is_none_to_restore(snapshot_name: str, moment: datetime | None, sentence: str) -> None:
+    with pytest.raises(CoursehubError) as refused:
+        _snapshots.choose(SHOTS, snapshot_name, moment)
+    assert sentence in str(refused.value)

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._course import Course
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
-from ansible_collections.coursehub.jupyterhub.plugins.modules import student_disk_snapshot
 from ansible_collections.coursehub.jupyterhub.plugins.modules.student_disk_snapshot import Run
 
 from tests.unit.plugins.api import Answer, Api, now, refused
@@ -18,7 +19,7 @@ PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 SHOTS = f"/apis/snapshot.storage.k8s.io/v1/namespaces/{NAMESPACE}/volumesnapshots"
 
 
-class Course:
+class Students:
     """Students with disks, and a snapshot controller; ``broken`` are those whose snapshots never become ready."""
 
     def __init__(self, api: Api, kube: Kube) -> None:
@@ -64,7 +65,7 @@ class Course:
             "wait_timeout": 600,
             **more,
         }
-        return Run(self.kube, parameters, check_mode)()
+        return Run(Course(self.kube, NAMESPACE), parameters, check_mode)()
 
     @property
     def snapshots(self) -> list[str]:
@@ -76,15 +77,15 @@ def ago(hours: float) -> str:
 
 
 @pytest.fixture
-def course(api: Api, kube: Kube) -> Course:
-    return Course(api, kube)
+def course(api: Api, kube: Kube) -> Students:
+    return Students(api, kube)
 
 
 def of(result: dict[str, Any], student: str) -> dict[str, Any]:
     return next(one for one in result["students"] if one["student"] == student)
 
 
-def test_a_snapshot_of_each_student_is_taken(course: Course) -> None:
+def test_a_snapshot_of_each_student_is_taken(course: Students) -> None:
     course.enrol("ann", "bob")
     result = course.run()
     assert result["changed"]
@@ -93,27 +94,27 @@ def test_a_snapshot_of_each_student_is_taken(course: Course) -> None:
     assert result["diff"]["after"].split() == course.snapshots
 
 
-def test_only_chosen_students(course: Course) -> None:
+def test_only_chosen_students(course: Students) -> None:
     course.enrol("ann", "bob")
     assert [one["student"] for one in course.run(students=["bob"], all_students=False)["students"]] == ["bob"]
     assert len(course.snapshots) == 1
 
 
-def test_an_unknown_student_is_refused_before_anything_is_taken(course: Course) -> None:
+def test_an_unknown_student_is_refused_before_anything_is_taken(course: Students) -> None:
     course.enrol("ann")
     with pytest.raises(CoursehubError, match="have no disk: anne"):
         course.run(students=["ann", "anne"], all_students=False)
     assert course.snapshots == []
 
 
-def test_a_claim_that_is_no_students_disk_is_left_alone(course: Course) -> None:
+def test_a_claim_that_is_no_students_disk_is_left_alone(course: Students) -> None:
     other = claim("database")
     other["metadata"]["labels"] = {}
     course.api.put(f"{CLAIMS}/disk-database", other)
     assert course.run()["students"] == []
 
 
-def test_a_dry_run_tells_what_it_would_do_and_does_nothing(course: Course) -> None:
+def test_a_dry_run_tells_what_it_would_do_and_does_nothing(course: Students) -> None:
     course.enrol("ann")
     old = course.had("ann", 48)
     result = course.run(check_mode=True, keep={"last": 1})
@@ -127,7 +128,7 @@ def test_a_dry_run_tells_what_it_would_do_and_does_nothing(course: Course) -> No
 # Thinning out.
 
 
-def test_old_snapshots_go_after_the_new_one_is_ready(course: Course) -> None:
+def test_old_snapshots_go_after_the_new_one_is_ready(course: Students) -> None:
     course.enrol("ann", "bob")
     old = [course.had("ann", 72), course.had("ann", 48)]
     course.had("bob", 48)
@@ -138,14 +139,14 @@ def test_old_snapshots_go_after_the_new_one_is_ready(course: Course) -> None:
     assert methods.index("DELETE") > len(methods) - 1 - methods[::-1].index("POST")
 
 
-def test_without_keep_nothing_goes(course: Course) -> None:
+def test_without_keep_nothing_goes(course: Students) -> None:
     course.enrol("ann")
     old = course.had("ann", 24 * 365)
     course.run()
     assert old in course.snapshots
 
 
-def test_thinning_out_alone_never_removes_the_newest(course: Course) -> None:
+def test_thinning_out_alone_never_removes_the_newest(course: Students) -> None:
     course.enrol("ann")
     newest = course.had("ann", 24 * 365)
     failed = course.had("ann", 24, ready=False)
@@ -154,7 +155,7 @@ def test_thinning_out_alone_never_removes_the_newest(course: Course) -> None:
     assert course.snapshots == [newest]
 
 
-def test_a_snapshot_by_hand_is_never_removed(course: Course) -> None:
+def test_a_snapshot_by_hand_is_never_removed(course: Students) -> None:
     course.enrol("ann")
     item = snapshot("ann", ago(1000))
     item["metadata"]["labels"] = {"coursehub.jupyterhub/student": "ann"}
@@ -164,7 +165,7 @@ def test_a_snapshot_by_hand_is_never_removed(course: Course) -> None:
     assert "by-hand" in course.snapshots
 
 
-def test_a_second_run_thins_out_no_more(course: Course) -> None:
+def test_a_second_run_thins_out_no_more(course: Students) -> None:
     course.enrol("ann")
     for hours in range(10, 500, 10):
         course.had("ann", hours)
@@ -176,7 +177,7 @@ def test_a_second_run_thins_out_no_more(course: Course) -> None:
 # Leaving out what is unchanged.
 
 
-def test_an_unchanged_disk_is_left_out(course: Course) -> None:
+def test_an_unchanged_disk_is_left_out(course: Students) -> None:
     course.enrol("ann", "bob", last_start=ago(20))
     course.had("ann", 5, idle_at=ago(5))
     course.had("bob", 5, idle_at=ago(5))
@@ -186,7 +187,7 @@ def test_an_unchanged_disk_is_left_out(course: Course) -> None:
     assert of(result, "bob")["snapshot"]
 
 
-def test_a_second_run_in_a_quiet_night_takes_nothing(course: Course) -> None:
+def test_a_second_run_in_a_quiet_night_takes_nothing(course: Students) -> None:
     course.enrol("ann", last_start=ago(20))
     assert course.run(skip_unchanged=True)["changed"]
     assert not course.run(skip_unchanged=True)["changed"]
@@ -195,7 +196,7 @@ def test_a_second_run_in_a_quiet_night_takes_nothing(course: Course) -> None:
 # What fails.
 
 
-def test_those_that_fail_are_named_and_the_others_are_done(course: Course) -> None:
+def test_those_that_fail_are_named_and_the_others_are_done(course: Students) -> None:
     students = [f"student-{number:02}" for number in range(20)]
     course.enrol(*students)
     course.broken = {"disk-student-03": "no room", "disk-student-07": "no room"}
@@ -213,21 +214,21 @@ def test_those_that_fail_are_named_and_the_others_are_done(course: Course) -> No
     assert sum(bool(one["snapshot"]) for one in result["students"]) == 17
 
 
-def test_a_snapshot_that_nobody_works_on_is_a_failure(course: Course) -> None:
+def test_a_snapshot_that_nobody_works_on_is_a_failure(course: Students) -> None:
     course.enrol("ann")
     course.api.on_create = lambda _path, _item: None
     result = course.run(wait_timeout=0)
     assert of(result, "ann")["failed"].endswith("was not ready after 0 s, and its controller says nothing about it")
 
 
-def test_a_snapshot_that_someone_removes_at_once_is_a_failure(course: Course) -> None:
+def test_a_snapshot_that_someone_removes_at_once_is_a_failure(course: Students) -> None:
     course.enrol("ann")
     nothing = Answer(body={"items": [], "metadata": {"resourceVersion": "1"}})
     course.api.answer_next("GET", SHOTS, nothing, nothing)
     assert of(course.run(wait_timeout=0), "ann")["failed"].endswith("was not ready after 0 s: it is gone")
 
 
-def test_two_runs_in_the_same_second_take_one(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_in_the_same_second_take_one(course: Students, monkeypatch: pytest.MonkeyPatch) -> None:
     moment = datetime.now(UTC)
 
     class Stopped:
@@ -235,21 +236,21 @@ def test_two_runs_in_the_same_second_take_one(course: Course, monkeypatch: pytes
         def now(_zone: object) -> datetime:
             return moment
 
-    monkeypatch.setattr(student_disk_snapshot, "datetime", Stopped)
+    monkeypatch.setattr(_course, "datetime", Stopped)
     course.enrol("ann")
     first, second = course.run(), course.run()
     assert of(second, "ann") == of(first, "ann")
     assert len(course.snapshots) == 1
 
 
-def test_what_can_not_be_removed_is_named(course: Course) -> None:
+def test_what_can_not_be_removed_is_named(course: Students) -> None:
     course.enrol("ann")
     old = course.had("ann", 48)
     course.api.answer_next("DELETE", f"{SHOTS}/{old}", refused(403, "forbidden"))
     assert of(course.run(keep={"last": 1}), "ann")["failed"] == f"the snapshot {old} can't be removed: forbidden"
 
 
-def test_what_is_gone_already_counts_as_removed(course: Course) -> None:
+def test_what_is_gone_already_counts_as_removed(course: Students) -> None:
     course.enrol("ann")
     old = course.had("ann", 48)
     course.api.answer_next("DELETE", f"{SHOTS}/{old}", refused(404, "not found"))
@@ -264,7 +265,7 @@ def test_what_is_gone_already_counts_as_removed(course: Course) -> None:
     ],
 )
 def test_a_policy_that_is_none_is_refused_before_anything_is_taken(
-    course: Course, more: dict[str, Any], sentence: str
+    course: Students, more: dict[str, Any], sentence: str
 ) -> None:
     course.enrol("ann")
     with pytest.raises(CoursehubError, match=sentence):

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A course's disks and snapshots in the cluster: reads them, and takes and removes snapshots in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _bulk, _disks, _kube, _restore, _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class State:
+    """What is there: the chosen disks, snapshots by claim, claims in use with their pods, and when it was looked at."""
+
+    choice: _disks.Choice
+    shots: dict[str, list[_snapshots.Shot]]
+    in_use: dict[str, str]
+    looked_at: datetime
+
+
+class Course:
+    """The students' namespace of a cluster."""
+
+    def __init__(self, kube: _kube.Kube, namespace: str) -> None:
+        self.kube = kube
+        self.namespace = namespace
+
+    def look(self, parameters: Mapping[str, Any], patience: float) -> State:
+        """Read what is there. The pods first: what starts after that has a later start than ``looked_at``.
+
+        Raises CoursehubError for a choice of students that can't be made.
+        """
+        now = datetime.now(UTC)
+        pods = self.kube.list("v1", "Pod", self.namespace)
+        selector = parameters["selector"] or _disks.STUDENT_LABEL
+        claims = self.kube.list("v1", "PersistentVolumeClaim", self.namespace, labelSelector=selector)
+        if not parameters["selector"]:
+            restoring = self.kube.list(
+                "v1", "PersistentVolumeClaim", self.namespace, labelSelector=_restore.RESTORING_LABEL
+            )
+            claims += _restore.claims_away(restoring, claims)
+        disks = [_disks.disk(claim) for claim in claims if _disks.is_disk(claim)]
+        found = self.kube.list(
+            _snapshots.API_VERSION, _snapshots.KIND, self.namespace, labelSelector=_disks.STUDENT_LABEL
+        )
+        shots = [_snapshots.shot(item, now, patience) for item in found if _snapshots.owned(item)]
+        choice = _disks.choose(disks, parameters)
+        return State(choice, _snapshots.by_claim(shots), _disks.claims_in_use(pods), now)
+
+    def take(
+        self, bodies: Mapping[str, Object], seconds: float, deadline: float
+    ) -> tuple[dict[str, _snapshots.Shot], dict[str, str]]:
+        """Take snapshots, claim -> object; return those that are good and what failed, both by claim.
+
+        ``deadline`` is in ``time.monotonic`` seconds, ``seconds`` what a person set it to.
+        """
+        if not bodies:
+            return {}, {}
+        asked, refused = _bulk.each(bodies, lambda claim: self._ask(bodies[claim]))
+        failed = {claim: f"the snapshot was refused: {error}" for claim, error in refused.items()}
+        names = {body["metadata"]["name"]: claim for claim, body in asked.items()}
+        seen = self._await(names, deadline)
+        good = {}
+        for name, claim in names.items():
+            one = seen.get(name)
+            if one is not None and one.good:
+                good[claim] = one
+                continue
+            said = ": it is gone"
+            if one is not None:
+                said = f": {one.error}" if one.error else ", and its controller says nothing about it"
+            failed[claim] = f"the snapshot {name} was not ready after {seconds} s{said}"
+        return good, failed
+
+    def _ask(self, body: Object) -> Object:
+        """Ask for a snapshot. One of the same name was asked for in the same second, and does as well."""
+        path = self.kube.path(_snapshots.API_VERSION, _snapshots.KIND, self.namespace)
+        try:
+            return self.kube.request("POST", path, body)
+        except _kube.ApiError as error:
+            if error.status != 409:
+                raise
+        return body
+
+    def _await(self, names: Mapping[str, str], deadline: float) -> dict[str, _snapshots.Shot]:
+        """Wait for snapshots by one watch; return them as last seen, by name."""
+
+        def all_ready(found: list[Object]) -> bool:
+            ready = {item["metadata"]["name"] for item in found if (item.get("status") or {}).get("readyToUse") is True}
+            return names.keys() <= ready
+
+        found = self.kube.wait(
+            _snapshots.API_VERSION,
+            _snapshots.KIND,
+            self.namespace,
+            all_ready,
+            deadline,
+            labelSelector=_disks.STUDENT_LABEL,
+        )
+        now = datetime.now(UTC)
+        return {item["metadata"]["name"]: _snapshots.shot(item, now, 0) for item in found}
+
+    def remove(self, snapshots: Iterable[str]) -> dict[str, CoursehubError]:
+        """Remove snapshots; return what failed, by name."""
+        return _bulk.each(snapshots, self._remove)[1]
+
+    def _remove(self, name: str) -> None:
+        try:
+            path = self.kube.path(_snapshots.API_VERSION, _snapshots.KIND, self.namespace, name)
+            self.kube.request("DELETE", path)
+        except _kube.ApiError as error:
+            if error.status != 404:
+                raise

@@ -1,0 +1,74 @@
+"""Students whose servers can be stopped, and the modules for their disks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.playbook import module
+from tests.e2e.student import Student
+
+Module = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def arguments() -> dict[str, Any]:
+    """What every module for disks is told."""
+    return {
+        "kubeconfig": os.environ["COURSEHUB_KUBECONFIG"],
+        "context": os.environ["COURSEHUB_CONTEXT"],
+        "namespace": STUDENTS,
+        "snapshot_class": "coursehub-snapshot",
+    }
+
+
+@pytest.fixture(scope="session")
+def snapshot(arguments: dict[str, Any]) -> Module:
+    return lambda *students, **more: module("student_disk_snapshot", **arguments, students=list(students), **more)
+
+
+@pytest.fixture(scope="session")
+def restore(arguments: dict[str, Any]) -> Module:
+    return lambda *students, **more: module("student_disk_restore", **arguments, students=list(students), **more)
+
+
+class Home:
+    """A student's home, used through the student's own server, which runs only as long as that takes."""
+
+    def __init__(self, url: str, cluster: Cluster, name: str) -> None:
+        self.student = Student(url, name).login()
+        self._cluster = cluster
+        self._name = name
+
+    def write(self, **files: str) -> None:
+        """Write files, by name without ending."""
+        self.student.start()
+        for name, content in files.items():
+            body = {"type": "file", "format": "text", "content": content}
+            self.student.ask("PUT", f"contents/{name}.txt", body)
+        self.stop()
+
+    def read(self) -> dict[str, str]:
+        """Return all files that were written."""
+        self.student.start()
+        listed = self.student.ask("GET", "contents/")["content"]
+        names = [item["name"] for item in listed if item["name"].endswith(".txt")]
+        files = {name[:-4]: self.student.ask("GET", f"contents/{name}")["content"] for name in names}
+        self.stop()
+        return files
+
+    def stop(self) -> None:
+        self.student.stop()
+        pod = f"jupyter-{self._name}"
+        self._cluster.wait("v1", "Pod", STUDENTS, lambda pods: all(p["metadata"]["name"] != pod for p in pods), 90)
+
+
+@pytest.fixture
+def home(url: str, cluster: Cluster, request: pytest.FixtureRequest) -> Home:
+    """The home of a student of the test's own."""
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.removeprefix("test_"))
+    return Home(url, cluster, name.replace("_", "-").strip("-")[:40].strip("-"))

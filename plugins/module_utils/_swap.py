@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import 
 Object = dict[str, Any]
 
 CLAIM, VOLUME = ("v1", "PersistentVolumeClaim"), ("v1", "PersistentVolume")
+GIVEN_ANNOTATION = "coursehub.jupyterhub/volume-given"
 # More steps than any restore has: what goes round in circles is a defect, and must end.
 MOST_STEPS = 40
 
@@ -27,6 +29,7 @@ class Swap:
         self._disk = disk
         self._deadline = deadline
         self._temporary = _restore.temporary_name(disk.claim)
+        self._complaint = ""
 
     def look(self) -> _restore.View:
         """Read what is there."""
@@ -69,6 +72,8 @@ class Swap:
             view = self.look()
             step = _restore.next_step(view)
             if step == "done":
+                if self._complaint:
+                    raise CoursehubError(self._complaint)
                 return
             self._do(step, view)
         raise CoursehubError(f"the restore made no progress; its last step was to {step}")
@@ -134,10 +139,13 @@ class Swap:
             "resourceVersion": None,
         }
         self._kube.merge(self._path(VOLUME, name(view.fresh)), {"spec": {"claimRef": reference}})
+        # The volume controller looks at a claim when it changes, and else only every 15 s.
+        self._kube.merge(self._path(CLAIM, self._disk.claim), noted(GIVEN_ANNOTATION, name(view.fresh)))
 
     def _clear(self, view: _restore.View) -> None:
         # The volume last: while it has the journal, a run that was killed here comes back.
-        self._kube.merge(self._path(CLAIM, self._disk.claim), annotated(None))
+        gone = {_restore.JOURNAL_ANNOTATION: None, GIVEN_ANNOTATION: None}
+        self._kube.merge(self._path(CLAIM, self._disk.claim), {"metadata": {"annotations": gone}})
         self._kube.merge(self._path(VOLUME, name(view.fresh)), annotated(None))
 
     def _write_journal(self, view: _restore.View) -> None:
@@ -150,16 +158,19 @@ class Swap:
         self._kube.merge(self._path(VOLUME, name(view.fresh)), {**keep, **annotated(journal.text())})
 
     def _remove_old(self, view: _restore.View) -> None:
-        """Let the old volume go, of which the safety snapshot has everything."""
+        """Let the old volume go, of which the safety snapshot has everything; keep it where that can't be used."""
         journal = self._journal(view)
         item = self._kube.get(_snapshots.API_VERSION, _snapshots.KIND, journal.safety, self._disk.namespace)
-        if item is None or not (item.get("status") or {}).get("readyToUse"):
-            raise CoursehubError(
-                f"the disk is restored, but its safety snapshot {journal.safety} can't be used: the old volume"
-                f" {journal.old_volume} is kept, remove it by hand when nobody needs it"
-            )
-        gone = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
-        self._kube.merge(self._path(VOLUME, journal.old_volume), gone)
+        if item is not None and (item.get("status") or {}).get("readyToUse"):
+            gone = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
+            self._kube.merge(self._path(VOLUME, journal.old_volume), gone)
+            return
+        self._complaint = (
+            f"the disk is restored, but its safety snapshot {journal.safety} can't be used: the old volume"
+            f" {journal.old_volume} is kept, remove it by hand when nobody needs it"
+        )
+        without = replace(journal, old_volume="").text()
+        self._kube.merge(self._path(VOLUME, name(view.fresh)), annotated(without))
 
     def _remove(self, claim: str) -> None:
         try:
@@ -205,4 +216,9 @@ def name(item: Object | None) -> str:
 
 def annotated(text: str | None) -> Object:
     """Return what writes the journal's annotation, or removes it."""
-    return {"metadata": {"annotations": {_restore.JOURNAL_ANNOTATION: text}}}
+    return noted(_restore.JOURNAL_ANNOTATION, text)
+
+
+def noted(annotation: str, text: str | None) -> Object:
+    """Return what writes an annotation, or removes it."""
+    return {"metadata": {"annotations": {annotation: text}}}

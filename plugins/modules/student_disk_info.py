@@ -116,11 +116,17 @@ text:
   sample: "student  disk   used    of       server               last start  newest snapshot  snapshots"
 """
 
+from functools import partial
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _bulk, _course, _disk_table, _disks, _kube
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _bulk,
+    _course,
+    _disk_module,
+    _disk_table,
+    _kube,
+)
 
 
 def usages(kube: _kube.Kube, namespace: str) -> dict[str, _disk_table.Usage]:
@@ -161,23 +167,12 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            **_kube.CONNECTION_ARGUMENTS,
-            "namespace": {"type": "str", "required": True},
-            **_disks.SELECTION_ARGUMENTS,
+            **_disk_module.ARGUMENTS,
             "patience": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
-    if not _kube.HAS_KUBERNETES:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
-    parameters = module.params
-    try:
-        _disks.check_selection(parameters)
-        kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
-        result = run(_course.Course(kube, parameters["namespace"]), parameters)
-    except CoursehubError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    _disk_module.run(module, lambda course: partial(run, course, module.params))
 
 
 if __name__ == "__main__":

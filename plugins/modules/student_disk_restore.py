@@ -114,13 +114,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _bulk,
     _course,
+    _disk_module,
     _disks,
-    _kube,
-    _lock,
     _snapshots,
     _swap,
 )
@@ -269,9 +268,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            **_kube.CONNECTION_ARGUMENTS,
-            "namespace": {"type": "str", "required": True},
-            **_disks.SELECTION_ARGUMENTS,
+            **_disk_module.ARGUMENTS,
             "snapshot": {"type": "str"},
             "at": {"type": "str"},
             "new_disk": {"type": "str"},
@@ -283,24 +280,7 @@ def main() -> None:
         required_one_of=[("snapshot", "at")],
         supports_check_mode=True,
     )
-    if not _kube.HAS_KUBERNETES:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
-    parameters = module.params
-    try:
-        _disks.check_selection(parameters)
-        kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
-        run = Run(_course.Course(kube, parameters["namespace"]), parameters, module.check_mode)
-        if module.check_mode:
-            result = run()
-        else:
-            with _lock.Lock(kube, parameters["namespace"], parameters["lock_timeout"]):
-                result = run()
-    except CoursehubError as error:
-        module.fail_json(msg=str(error))
-    failed = {one["student"]: one["failed"] for one in result["students"] if one["failed"]}
-    if failed:
-        module.fail_json(msg=_bulk.summary(failed, len(result["students"])), **result)
-    module.exit_json(**result)
+    _disk_module.run(module, lambda course: Run(course, module.params, module.check_mode))
 
 
 if __name__ == "__main__":

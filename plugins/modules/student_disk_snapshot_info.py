@@ -71,11 +71,11 @@ snapshots:
       safety: false
 """
 
+from functools import partial
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course, _disks, _kube
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course, _disk_module
 
 
 def run(course: _course.Course, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -102,23 +102,12 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            **_kube.CONNECTION_ARGUMENTS,
-            "namespace": {"type": "str", "required": True},
-            **_disks.SELECTION_ARGUMENTS,
+            **_disk_module.ARGUMENTS,
             "patience": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
-    if not _kube.HAS_KUBERNETES:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
-    parameters = module.params
-    try:
-        _disks.check_selection(parameters)
-        kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
-        result = run(_course.Course(kube, parameters["namespace"]), parameters)
-    except CoursehubError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    _disk_module.run(module, lambda course: partial(run, course, module.params))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,21 @@ from urllib.parse import parse_qs, urlsplit
 Object = dict[str, Any]
 
 RESOURCES = {
-    "/api/v1": ["ConfigMap", "Namespace", "Node", "PersistentVolumeClaim", "Pod", "Secret", "Service"],
+    "/api/v1": [
+        "ConfigMap",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "Secret",
+        "Service",
+    ],
     "/apis/apps/v1": ["DaemonSet", "Deployment", "StatefulSet"],
     "/apis/coordination.k8s.io/v1": ["Lease"],
     "/apis/snapshot.storage.k8s.io/v1": ["VolumeSnapshot", "VolumeSnapshotContent"],
 }
-CLUSTER_WIDE = ("Namespace", "Node", "VolumeSnapshotContent")
+CLUSTER_WIDE = ("Namespace", "Node", "PersistentVolume", "VolumeSnapshotContent")
 COLLECTIONS = {f"{kind.lower()}s" for kinds in RESOURCES.values() for kind in kinds}
 
 
@@ -62,6 +71,8 @@ class Api:
         self.script: list[tuple[Callable[[Request], bool], Answer]] = []
         # Stands in for controllers: called with the path of an object that was just made, and the object.
         self.on_create: Callable[[str, Object], None] = lambda _path, _item: None
+        # Called after every change of anything.
+        self.on_change: Callable[[], None] = lambda: None
         self._version = 0
         self._lock = threading.RLock()
 
@@ -87,7 +98,10 @@ class Api:
 
     def handle(self, request: Request) -> Answer:
         with self._lock:
-            return self._handle(request)
+            answer = self._handle(request)
+            if request.method != "GET":
+                self.on_change()
+            return answer
 
     def _handle(self, request: Request) -> Answer:
         self.asked.append(request)
@@ -111,7 +125,8 @@ class Api:
         if request.method == "PATCH":
             assert request.body is not None
             before = self.objects.get(request.path, {})
-            after = {**before, **request.body}
+            merge = request.headers.get("content-type") == "application/merge-patch+json"
+            after = merged(before, request.body) if merge else {**before, **request.body}
             if "dryRun" in request.query:
                 return Answer(body=after)
             return Answer(body=self.put(request.path, after))
@@ -159,6 +174,19 @@ class Api:
 def _matches(labels: dict[str, str], part: str) -> bool:
     key, equals, value = part.partition("=")
     return labels.get(key) == value if equals else key in labels
+
+
+def merged(before: Any, patch: Any) -> Any:
+    """Return what a merge patch makes of an object, as RFC 7386 has it."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(before) if isinstance(before, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
 
 
 def now() -> str:

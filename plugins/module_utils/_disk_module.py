@@ -1,0 +1,48 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The edge that the modules for students' disks share: what is refused, who may run, how failures are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _bulk, _course, _disks, _kube, _lock
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **_kube.CONNECTION_ARGUMENTS,
+    "namespace": {"type": "str", "required": True},
+    **_disks.SELECTION_ARGUMENTS,
+}
+
+
+def run(module: AnsibleModule, prepare: Callable[[_course.Course], Callable[[], dict[str, Any]]]) -> None:
+    """Do a module's work on a course and end the module with its result.
+
+    ``prepare`` is given the course and returns the work; what is wrong with the parameters is told then, before the
+    lock is taken.
+
+    A module that has ``lock_timeout`` changes something, and is alone in the namespace while it does. It fails where
+    one of the ``students`` of its result has ``failed``, and names them all.
+    """
+    if not _kube.HAS_KUBERNETES:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
+    parameters = module.params
+    try:
+        _disks.check_selection(parameters)
+        course = _course.Course(_kube.Kube(parameters["kubeconfig"], parameters["context"]), parameters["namespace"])
+        work = prepare(course)
+        if module.check_mode or "lock_timeout" not in parameters:
+            result = work()
+        else:
+            with _lock.Lock(course.kube, course.namespace, parameters["lock_timeout"]):
+                result = work()
+    except CoursehubError as error:
+        module.fail_json(msg=str(error))
+    students = result.get("students", [])
+    failed = {one["student"]: one["failed"] for one in students if one.get("failed")}
+    if failed:
+        module.fail_json(msg=_bulk.summary(failed, len(students)), **result)
+    module.exit_json(**result)

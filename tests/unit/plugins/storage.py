@@ -1,0 +1,83 @@
+"""Stands in for the controllers of volumes and snapshots: does at once what they do in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.plugins.api import Api, now
+from tests.unit.plugins.disks import NAMESPACE
+
+Object = dict[str, Any]
+
+CLAIMS = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims"
+VOLUMES = "/api/v1/persistentvolumes"
+SHOTS = f"/apis/snapshot.storage.k8s.io/v1/namespaces/{NAMESPACE}/volumesnapshots"
+
+
+class Storage:
+    """Claims, volumes and snapshots; what a volume holds is remembered as text, by its name."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.contents: dict[str, str] = {}
+        self.snapshots: dict[str, str] = {}
+        self._count = 0
+        api.on_change = self.control
+
+    def add(self, claim: Object, content: str) -> None:
+        """Add a bound claim with a volume of its own."""
+        path = f"{CLAIMS}/{claim['metadata']['name']}"
+        claim["metadata"]["uid"] = f"uid-{self._next()}"
+        claim["spec"]["accessModes"] = ["ReadWriteOnce"]
+        self.api.put(path, claim)
+        self._volume(claim["spec"]["volumeName"], self.api.objects[path], content)
+
+    def content_of(self, claim: str) -> str:
+        """Return what is on a claim's volume. Raises KeyError where it has none."""
+        item = self.api.objects[f"{CLAIMS}/{claim}"]
+        assert item["status"]["phase"] == "Bound"
+        return self.contents[item["spec"]["volumeName"]]
+
+    def control(self) -> None:
+        """Do all that is to be done."""
+        for path, item in list(self.api.objects.items()):
+            if path.startswith(SHOTS) and "status" not in item:
+                source = item["spec"]["source"]["persistentVolumeClaimName"]
+                self.snapshots[item["metadata"]["name"]] = self.content_of(source)
+                status = {"readyToUse": True, "creationTime": now(), "restoreSize": "1Gi"}
+                self.api.put(path, {**item, "status": status})
+            elif path.startswith(CLAIMS):
+                self._control_claim(path, item)
+        for path, volume in list(self.api.objects.items()):
+            if path.startswith(VOLUMES) and not self._holder(volume):
+                volume["status"] = {"phase": "Released"}
+                if volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete":
+                    del self.api.objects[path]
+                    del self.contents[volume["metadata"]["name"]]
+
+    def _control_claim(self, path: str, item: Object) -> None:
+        # Of a claim that was posted the fake server takes the path for the id.
+        if item["metadata"]["uid"] == path:
+            item["metadata"]["uid"] = f"uid-{self._next()}"
+        if not item["spec"].get("volumeName") and "dataSource" in item["spec"]:
+            name = f"pvc-{item['metadata']['uid']}"
+            item["spec"]["volumeName"] = name
+            self._volume(name, item, self.snapshots[item["spec"]["dataSource"]["name"]])
+        volume = self.api.objects.get(f"{VOLUMES}/{item['spec'].get('volumeName')}")
+        given = volume is not None and volume["spec"]["claimRef"].get("uid") == item["metadata"]["uid"]
+        item["status"] = {"phase": "Bound" if given else "Pending", "capacity": {"storage": "1Gi"}}
+
+    def _volume(self, name: str, claim: Object, content: str) -> None:
+        self.contents[name] = content
+        reference = {"name": claim["metadata"]["name"], "uid": claim["metadata"]["uid"]}
+        # As a class without Retain makes them.
+        spec = {"persistentVolumeReclaimPolicy": "Delete", "claimRef": reference}
+        self.api.put(f"{VOLUMES}/{name}", {"metadata": {"name": name}, "spec": spec})
+
+    def _holder(self, volume: Object) -> bool:
+        uid = volume["spec"]["claimRef"].get("uid")
+        return any(item["metadata"]["uid"] == uid for path, item in self.api.objects.items() if path.startswith(CLAIMS))
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count

@@ -32,6 +32,9 @@ else:
 REQUEST_TIMEOUT_S = 65
 # How often a request is made again that the server asks to repeat later.
 ATTEMPTS = 30
+# How long a server that has answered before may be away or stumble, and how often it is asked meanwhile.
+OUTAGE_S = 90
+OUTAGE_INTERVAL_S = 1.0
 # How often a server that starts is asked whether it is ready.
 READY_INTERVAL_S = 0.5
 FIELD_MANAGER = "coursehub"
@@ -86,10 +89,15 @@ class Kube:
             raise CoursehubError(f"{kubeconfig} can't be used: {error}") from error
         self._host = self._api.configuration.host
         self._resources: dict[str, dict[str, Object]] = {}
+        self._answered = False
 
     def request(self, method: str, path: str, body: Object | None = None, **query: Any) -> Object:
         """Return the answer as JSON. Raises ApiError, CoursehubError where nobody answers."""
         return self._read(self._open(method, path, body, query))
+
+    def ask(self, path: str) -> Object:
+        """Return an answer that may fail: of something behind the API server, whose own state it is not."""
+        return self._read(self._open("GET", path, None, {}, patient=False))
 
     def merge(self, path: str, body: Object) -> Object:
         """Merge fields into an object, as RFC 7386 has it: those that are None go."""
@@ -111,26 +119,43 @@ class Kube:
         body: Object | None,
         query: dict[str, Any],
         timeout: float = REQUEST_TIMEOUT_S,
+        *,
         content: str = "",
+        patient: bool = True,
     ) -> Any:
+        """Return an open response of a request that was granted.
+
+        A server that has answered before and stumbles or is away is asked again for ``OUTAGE_S``: a control plane that
+        is upgraded restarts its API server. One that has never answered is not waited for.
+        """
         content = content or ("apply-patch+yaml" if method == "PATCH" else "json")
         headers = {"Accept": "application/json", "Content-Type": f"application/{content}"}
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        for _attempt in range(ATTEMPTS):
-            response = self._send(method, path, body, query, headers, timeout)
-            if response.status != 429:
-                break
-            # The server asks for a pause: it is overloaded, or has just learnt of the kind.
+        deadline = time.monotonic() + (OUTAGE_S if patient and self._answered else 0)
+        attempts = 0
+        while True:
+            try:
+                response = self._send(method, path, body, query, headers, timeout)
+            except CoursehubError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(OUTAGE_INTERVAL_S)
+                continue
+            self._answered = True
+            if response.status < 400:
+                return response
             message = message_of(response.read())
             response.release_conn()
-            time.sleep(min(10.0, float(response.headers.get("Retry-After") or 1)))
-        else:
-            raise ApiError(429, f"the cluster is too busy: {message}")
-        if response.status >= 400:
-            message = message_of(response.read())
-            response.release_conn()
-            raise ApiError(response.status, message or f"{method} {path} was answered with {response.status}")
-        return response
+            attempts += 1
+            if response.status == 429 and attempts < ATTEMPTS:
+                # The server asks for a pause: it is overloaded, or has just learnt of the kind.
+                time.sleep(min(10.0, float(response.headers.get("Retry-After") or 1)))
+            elif response.status >= 500 and time.monotonic() < deadline:
+                time.sleep(OUTAGE_INTERVAL_S)
+            elif response.status == 429:
+                raise ApiError(429, f"the cluster is too busy: {message}")
+            else:
+                raise ApiError(response.status, message or f"{method} {path} was answered with {response.status}")
 
     def _send(
         self,
@@ -161,7 +186,7 @@ class Kube:
         """
         while True:
             try:
-                self._open("GET", "/readyz", None, {}).release_conn()
+                self._open("GET", "/readyz", None, {}, patient=False).release_conn()
                 return
             except CoursehubError:
                 if time.monotonic() >= deadline:

@@ -54,7 +54,7 @@ class Swap:
         size = max(snapshot.size, self._disk.size)
         again = _restore.claim_again(claim, str(size), snapshot.name, datetime.now(UTC).isoformat(timespec="seconds"))
         journal = _restore.Journal(again, snapshot.name, safety, claim["spec"]["volumeName"])
-        self._kube.request("POST", self._path(CLAIM), _restore.temporary_claim(journal, node))
+        self._create(_restore.temporary_claim(journal, node))
 
     def copy(self, snapshot: _snapshots.Shot, claim: str) -> None:
         """Make a claim of its own from a snapshot, and wait for its volume."""
@@ -63,7 +63,7 @@ class Swap:
             raise CoursehubError("the disk is gone")
         node = self._node(own)
         body = _restore.copy_of(own, claim, str(max(snapshot.size, self._disk.size)), snapshot.name, node)
-        self._kube.request("POST", self._path(CLAIM), body)
+        self._create(body)
         self._await(claim, "the new disk was not made")
 
     def finish(self) -> None:
@@ -127,7 +127,7 @@ class Swap:
             "metadata": {**metadata, "annotations": annotations},
             "spec": {**spec, "volumeName": name(view.fresh)},
         }
-        self._kube.request("POST", self._path(CLAIM), body)
+        self._create(body)
 
     def _give(self, view: _restore.View) -> None:
         reference = {
@@ -162,8 +162,13 @@ class Swap:
         journal = self._journal(view)
         item = self._kube.get(_snapshots.API_VERSION, _snapshots.KIND, journal.safety, self._disk.namespace)
         if item is not None and (item.get("status") or {}).get("readyToUse"):
-            gone = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
-            self._kube.merge(self._path(VOLUME, journal.old_volume), gone)
+            try:
+                going = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
+                self._kube.merge(self._path(VOLUME, journal.old_volume), going)
+            except ApiError as error:
+                # Gone already, after a request whose answer was lost.
+                if error.status != 404:
+                    raise
             return
         self._complaint = (
             f"the disk is restored, but its safety snapshot {journal.safety} can't be used: the old volume"
@@ -171,6 +176,14 @@ class Swap:
         )
         without = replace(journal, old_volume="").text()
         self._kube.merge(self._path(VOLUME, name(view.fresh)), annotated(without))
+
+    def _create(self, claim: Object) -> None:
+        """Make a claim. One that is there may be ours, of a request whose answer was lost: the next look tells."""
+        try:
+            self._kube.request("POST", self._path(CLAIM), claim)
+        except ApiError as error:
+            if error.status != 409:
+                raise
 
     def _remove(self, claim: str) -> None:
         try:

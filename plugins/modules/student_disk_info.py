@@ -135,7 +135,7 @@ def usages(kube: _kube.Kube, namespace: str) -> dict[str, _disk_table.Usage]:
 
     def ask(node: str) -> dict[str, _disk_table.Usage]:
         path = f"{kube.path('v1', 'Node', None, node)}/proxy/stats/summary"
-        return _disk_table.usages(node, kube.request("GET", path), namespace)
+        return _disk_table.usages(node, kube.ask(path), namespace)
 
     answers, _errors = _bulk.each(nodes, ask)
     return {claim: usage for answer in answers.values() for claim, usage in answer.items()}

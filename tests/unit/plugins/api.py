@@ -125,6 +125,8 @@ class Api:
         if request.method == "PATCH":
             assert request.body is not None
             before = self.objects.get(request.path, {})
+            if not before and request.headers.get("content-type") == "application/merge-patch+json":
+                return refused(404, f"{request.path} not found")
             merge = request.headers.get("content-type") == "application/merge-patch+json"
             after = merged(before, request.body) if merge else {**before, **request.body}
             if "dryRun" in request.query:
@@ -223,10 +225,10 @@ def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[Api, Path]]:
-    """Run the server; give it and a kubeconfig with the context ``kind-test``."""
+def serving(folder: Path, port: int = 0) -> Iterator[tuple[Api, Path]]:
+    """Run the server, on any port or a certain one; give it and a kubeconfig with the context ``kind-test``."""
     api = Api()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(api)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), _handler(api)) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         kubeconfig = folder / "kubeconfig"

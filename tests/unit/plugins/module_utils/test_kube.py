@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import ApiError, Kube
 
-from tests.unit.plugins.api import Answer, Api, config, refused
+from tests.unit.plugins.api import Answer, Api, config, refused, serving
 
 PODS = "/api/v1/namespaces/ns/pods"
 
@@ -95,6 +96,56 @@ def test_a_server_that_stays_busy_is_given_up(kube: Kube, api: Api) -> None:
     api.answer_next("GET", PODS, *[refused(429, "storage is initializing", Retry_After="0.001")] * _kube.ATTEMPTS)
     with pytest.raises(ApiError, match="the cluster is too busy: storage is initializing"):
         kube.request("GET", PODS)
+
+
+@pytest.fixture
+def outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server is waited for, but in short."""
+    monkeypatch.setattr(_kube, "OUTAGE_S", 0.5)
+    monkeypatch.setattr(_kube, "OUTAGE_INTERVAL_S", 0.01)
+
+
+@pytest.mark.usefixtures("outage")
+def test_a_server_that_stumbles_is_asked_again(kube: Kube, api: Api) -> None:
+    kube.request("GET", PODS)
+    api.answer_next("GET", PODS, refused(500, "etcd is busy"), refused(503, "starting"), refused(504, "too late"))
+    assert kube.request("GET", PODS)["items"] == []
+    assert len(api.asked) == 5
+
+
+@pytest.mark.usefixtures("outage")
+def test_a_server_that_goes_on_stumbling_is_given_up(kube: Kube, api: Api) -> None:
+    kube.request("GET", PODS)
+    api.answer_next("GET", PODS, *[refused(500, "etcd is gone")] * 1000)
+    with pytest.raises(ApiError, match="etcd is gone"):
+        kube.request("GET", PODS)
+
+
+@pytest.mark.usefixtures("outage")
+def test_a_server_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(_kube, "OUTAGE_S", 20)
+    with serving(tmp_path) as (_api, kubeconfig):
+        kube = Kube(str(kubeconfig), "kind-test")
+        kube.request("GET", PODS)
+        port = int(kubeconfig.read_text(encoding="utf-8").partition("127.0.0.1:")[2].partition('"')[0])
+    found: list[dict[str, Any]] = []
+    waiting = threading.Thread(target=lambda: found.append(kube.request("GET", PODS)))
+    waiting.start()
+    time.sleep(0.3)
+    assert found == []
+    with serving(tmp_path, port):
+        waiting.join(20)
+    assert found[0]["items"] == []
+
+
+@pytest.mark.usefixtures("outage")
+def test_what_is_behind_the_server_is_not_waited_for(kube: Kube, api: Api) -> None:
+    kube.request("GET", PODS)
+    api.answer_next("GET", "/api/v1/nodes/n/proxy/stats/summary", refused(503, "the kubelet is away"))
+    with pytest.raises(ApiError, match="the kubelet is away"):
+        kube.ask("/api/v1/nodes/n/proxy/stats/summary")
+    assert len(api.asked) == 2
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

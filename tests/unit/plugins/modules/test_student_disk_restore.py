@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _restore, _swap
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _restore, _swap
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._course import Course
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 from ansible_collections.coursehub.jupyterhub.plugins.modules.student_disk_restore import Run
 
-from tests.unit.plugins.api import Api, refused
+from tests.unit.plugins.api import Answer, Api, Request, refused
 from tests.unit.plugins.disks import NAMESPACE, claim, pod, snapshot
 from tests.unit.plugins.storage import CLAIMS, SHOTS, VOLUMES, Storage
 
@@ -155,6 +155,29 @@ def test_a_run_that_was_killed_before_it_began_takes_no_second_safety_snapshot(
     course.run()
     course.whole("ann", TUESDAY)
     assert len([path for path in course.api.objects if path.startswith(SHOTS)]) == 5
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+def test_an_api_server_that_stumbles_at_each_request(
+    course: Students, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Each request of a method is done and its answer lost, once."""
+    monkeypatch.setattr(_kube, "OUTAGE_INTERVAL_S", 0)
+    handle, lost = course.api._handle, set()
+
+    def lose(request: Request) -> Answer:
+        answer = handle(request)
+        key = (request.path, str(request.body))
+        if request.method == method and key not in lost:
+            lost.add(key)
+            return refused(504, "the answer was lost")
+        return answer
+
+    monkeypatch.setattr(course.api, "_handle", lose)
+    result = course.run()
+    assert lost
+    assert result["students"][0]["failed"] == ""
+    course.whole("ann", TUESDAY)
 
 
 # What is refused, and what fails.

@@ -120,6 +120,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disk_module,
     _disks,
+    _restore,
     _snapshots,
     _swap,
 )
@@ -167,10 +168,10 @@ class Run:
         disks = {disk.claim: disk for disk in state.choice.disks}
         self._outcomes = {claim: Outcome(disk.student, disk=claim) for claim, disk in disks.items()}
         swaps = {claim: _swap.Swap(self._course.kube, disk, self._deadline) for claim, disk in disks.items()}
-        begun = {claim: journal for claim, swap in swaps.items() if (journal := swap.begun()) is not None}
-        if self._parameters["new_disk"]:
-            begun = {}
-        chosen = self._chosen(state, {claim: disk for claim, disk in disks.items() if claim not in begun})
+        begun = {} if self._parameters["new_disk"] else self._begun(swaps)
+        unknown = {claim for claim, outcome in self._outcomes.items() if outcome.failed}
+        fresh = {claim: disk for claim, disk in disks.items() if claim not in begun and claim not in unknown}
+        chosen = self._chosen(state, fresh)
         for claim, journal in begun.items():
             self._note(claim, journal.snapshot, journal.safety)
         for claim, one in chosen.items():
@@ -188,6 +189,13 @@ class Run:
             "without_disk": list(state.choice.without_disk),
             "diff": {"before": "", "after": "".join(f"{one.disk} {one.snapshot}\n" for one in outcomes if one.changed)},
         }
+
+    def _begun(self, swaps: dict[str, _swap.Swap]) -> dict[str, _restore.Journal]:
+        """Return the restores that earlier runs have begun and not finished, by claim."""
+        journals, errors = _bulk.each(swaps, lambda claim: swaps[claim].begun())
+        for claim, error in errors.items():
+            self._fail(claim, str(error))
+        return {claim: journal for claim, journal in journals.items() if journal is not None}
 
     def _note(self, claim: str, snapshot: str, safety: str) -> None:
         outcome = self._outcomes[claim]

@@ -37,8 +37,9 @@ def run(module: AnsibleModule, prepare: Callable[[_course.Course], Callable[[], 
         if module.check_mode or "lock_timeout" not in parameters:
             result = work()
         else:
-            with _lock.Lock(course.kube, course.namespace, parameters["lock_timeout"]):
+            with _lock.Lock(course.kube, course.namespace, parameters["lock_timeout"]) as lock:
                 result = work()
+                lock.check()
     except CoursehubError as error:
         module.fail_json(msg=str(error))
     students = result.get("students", [])

@@ -160,10 +160,12 @@ class Run:
         self._parameters = parameters
         self._check_mode = check_mode
         self._at = parse_moment(parameters["at"])
-        self._deadline = time.monotonic() + parameters["wait_timeout"]
+        self._deadline = 0.0
         self._outcomes: dict[str, Outcome] = {}
 
     def __call__(self) -> dict[str, Any]:
+        # From here, not from before the wait for the lock.
+        self._deadline = time.monotonic() + self._parameters["wait_timeout"]
         state = self._course.look(self._parameters, self._parameters["wait_timeout"])
         disks = {disk.claim: disk for disk in state.choice.disks}
         self._outcomes = {claim: Outcome(disk.student, disk=claim) for claim, disk in disks.items()}

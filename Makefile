@@ -45,7 +45,10 @@ integration: setup-dev ## tests against real parts that need no cluster
 
 S ?= default
 scenario: installed ## a Molecule scenario on a cluster of its own, S=<name>
-	.venv/bin/molecule test --scenario-name $(S)
+	rm -f build/reports/*.log
+	@# What failed stands last, where one looks first.
+	.venv/bin/molecule test --scenario-name $(S) || \
+	  { grep -hE '^(E  |FAILED|ERROR)' build/reports/*.log | tail -n 40; exit 1; }
 
 B ?= setup
 bench: setup-dev ## a benchmark, B=<name>; writes build/bench/<name>.json

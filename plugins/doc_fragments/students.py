@@ -33,3 +33,28 @@ options:
     type: bool
     default: false
 """
+
+    SERVERS = r"""
+options:
+  stop_servers:
+    description:
+      - Whether the servers of students whose disks must not be in use are stopped, through the hub. Without it they are
+        refused. It needs O(hub_url) and O(hub_namespace).
+    type: bool
+    default: false
+  hub_url:
+    description: The address that students use.
+    type: str
+  hub_namespace:
+    description: The hub's namespace, which has the Secret with the token for this.
+    type: str
+"""
+
+    WORKERS = r"""
+options:
+  image:
+    description:
+      - The tools image, which the pods run that work on students' files. The default is the one that the role
+        C(snapshots) has written into the ConfigMap V(disk-tools) in O(namespace).
+    type: str
+"""

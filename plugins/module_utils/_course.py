@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _bulk, _disks, _kube, _restore, _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _bulk,
+    _disk_table,
+    _disks,
+    _kube,
+    _restore,
+    _snapshots,
+)
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 Object = dict[str, Any]
@@ -17,11 +24,12 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class State:
-    """What is there: the chosen disks, snapshots by claim, claims in use with their pods, and when it was looked at."""
+    """What is there: the chosen disks, snapshots by claim, claims in use with their pods and nodes, and since when."""
 
     choice: _disks.Choice
     shots: dict[str, list[_snapshots.Shot]]
     in_use: dict[str, str]
+    nodes: dict[str, str]
     looked_at: datetime
 
 
@@ -32,8 +40,10 @@ class Course:
         self.kube = kube
         self.namespace = namespace
 
-    def look(self, parameters: Mapping[str, Any], patience: float) -> State:
+    def look(self, parameters: Mapping[str, Any], patience: float, *, allow_new: bool = False) -> State:
         """Read what is there. The pods first: what starts after that has a later start than ``looked_at``.
+
+        With ``allow_new``, students who are named may have no disk yet.
 
         Raises CoursehubError for a choice of students that can't be made.
         """
@@ -51,8 +61,9 @@ class Course:
             _snapshots.API_VERSION, _snapshots.KIND, self.namespace, labelSelector=_disks.STUDENT_LABEL
         )
         shots = [_snapshots.shot(item, now, patience) for item in found if _snapshots.owned(item)]
-        choice = _disks.choose(disks, parameters)
-        return State(choice, _snapshots.by_claim(shots), _disks.claims_in_use(pods), now)
+        choice = _disks.choose(disks, parameters, allow_new=allow_new)
+        in_use, nodes = _disks.claims_in_use(pods), _disks.nodes_of_claims(pods)
+        return State(choice, _snapshots.by_claim(shots), in_use, nodes, now)
 
     def take(
         self, bodies: Mapping[str, Object], seconds: float, deadline: float
@@ -118,3 +129,29 @@ class Course:
         except _kube.ApiError as error:
             if error.status != 404:
                 raise
+
+    def usages(self) -> dict[str, _disk_table.Usage]:
+        """Ask every node's kubelet for its disks' usage, by claim; of one that does not answer nothing is known."""
+        nodes = [str(node["metadata"]["name"]) for node in self.kube.list("v1", "Node")]
+
+        def ask(node: str) -> dict[str, _disk_table.Usage]:
+            path = f"{self.kube.path('v1', 'Node', None, node)}/proxy/stats/summary"
+            return _disk_table.usages(node, self.kube.ask(path), self.namespace)
+
+        answers, _errors = _bulk.each(nodes, ask)
+        return {claim: usage for answer in answers.values() for claim, usage in answer.items()}
+
+    def await_unused(self, claims: Iterable[str], deadline: float) -> dict[str, str]:
+        """Wait until no pod has one of the claims; return those that a pod still has, with the pod."""
+        wanted = set(claims)
+
+        def left(pods: list[Object]) -> dict[str, str]:
+            return {claim: pod for claim, pod in _disks.claims_in_use(pods).items() if claim in wanted}
+
+        return left(self.kube.wait("v1", "Pod", self.namespace, lambda pods: not left(pods), deadline))
+
+    def mark_start(self, claim: str) -> None:
+        """Write on a claim that a pod is to write to it, as the hub does when it starts a server."""
+        path = self.kube.path("v1", "PersistentVolumeClaim", self.namespace, claim)
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        self.kube.merge(path, {"metadata": {"annotations": {_disks.LAST_START_ANNOTATION: moment}}})

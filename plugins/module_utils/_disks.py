@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -26,6 +26,12 @@ RESTORED_ANNOTATION = "coursehub.jupyterhub/restored-from"
 RESTORED_AT_ANNOTATION = "coursehub.jupyterhub/restored-at"
 # What the last start was then: while it says the same, nobody has had the disk since.
 RESTORED_START_ANNOTATION = "coursehub.jupyterhub/restored-start"
+# Written by the growth of disks: nearly full, and as large as it may be.
+FULL_ANNOTATION = "coursehub.jupyterhub/full"
+# Written when a disk was archived and the archive read back: what that was, as JSON.
+ARCHIVE_ANNOTATION = "coursehub.jupyterhub/archive"
+# Written before an archived disk is removed: the hub starts nothing on it any more.
+REMOVAL_ANNOTATION = "coursehub.jupyterhub/removal"
 ROSTER_COLUMN = "student"
 
 SELECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -56,6 +62,9 @@ class Disk:
     restored_from: str = ""
     restored_at: datetime | None = None
     started_since_restore: bool = True
+    full: bool = False
+    archive: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def parse_time(text: str) -> datetime:
@@ -89,6 +98,9 @@ def disk(claim: Object) -> Disk:
         restored_from=annotations.get(RESTORED_ANNOTATION, ""),
         restored_at=_moment(annotations.get(RESTORED_AT_ANNOTATION)),
         started_since_restore=annotations.get(RESTORED_START_ANNOTATION) != annotations.get(LAST_START_ANNOTATION, ""),
+        full=FULL_ANNOTATION in annotations,
+        archive=annotations.get(ARCHIVE_ANNOTATION, ""),
+        labels=metadata["labels"],
     )
 
 
@@ -143,25 +155,25 @@ class Choice:
     without_disk: tuple[str, ...] = ()
 
 
-def choose(disks: Iterable[Disk], parameters: Mapping[str, Any]) -> Choice:
+def choose(disks: Iterable[Disk], parameters: Mapping[str, Any], *, allow_new: bool = False) -> Choice:
     """Return what the parameters choose, by name. The selector was applied when the disks were listed.
+
+    With ``allow_new``, ``students`` may name some who have no disk yet, as a roster always may.
 
     Raises CoursehubError for a student who is named and has no disk, and for a pattern that none has. A roster may
     name students who have never logged in.
     """
     by_student = {one.student: one for one in disks}
-    if parameters.get("roster"):
-        wanted: Sequence[str] = read_roster(parameters["roster"])
-        absent = tuple(student for student in wanted if student not in by_student)
-        return Choice(tuple(by_student[student] for student in wanted if student in by_student), absent)
-    if parameters.get("students"):
-        unknown = [student for student in parameters["students"] if student not in by_student]
-        if unknown:
+    if parameters.get("roster") or parameters.get("students"):
+        roster = parameters.get("roster")
+        wanted: Sequence[str] = read_roster(roster) if roster else list(dict.fromkeys(parameters["students"]))
+        unknown = tuple(student for student in wanted if student not in by_student)
+        if unknown and not roster and not allow_new:
             raise CoursehubError(
                 f"these students have no disk: {', '.join(unknown)}; check the spelling, or list all by the module"
                 " student_disk_info"
             )
-        return Choice(tuple(by_student[student] for student in dict.fromkeys(parameters["students"])))
+        return Choice(tuple(by_student[student] for student in wanted if student in by_student), unknown)
     names = sorted(by_student)
     if parameters.get("pattern"):
         names = [name for name in names if fnmatchcase(name, parameters["pattern"])]
@@ -172,10 +184,17 @@ def choose(disks: Iterable[Disk], parameters: Mapping[str, Any]) -> Choice:
 
 def claims_in_use(pods: Iterable[Object]) -> dict[str, str]:
     """Return claim -> pod, for the claims that a pod of the namespace has mounted or is about to."""
-    return {
-        volume["persistentVolumeClaim"]["claimName"]: pod["metadata"]["name"]
-        for pod in pods
-        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-        for volume in pod["spec"].get("volumes") or []
-        if "persistentVolumeClaim" in volume
-    }
+    return {claim: pod["metadata"]["name"] for claim, pod in _claims_of(pods)}
+
+
+def nodes_of_claims(pods: Iterable[Object]) -> dict[str, str]:
+    """Return claim -> node, for the claims that a pod on a node has: a second pod can have one on that node only."""
+    return {claim: pod["spec"]["nodeName"] for claim, pod in _claims_of(pods) if pod["spec"].get("nodeName")}
+
+
+def _claims_of(pods: Iterable[Object]) -> Iterator[tuple[str, Object]]:
+    for pod in pods:
+        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+            for volume in pod["spec"].get("volumes") or []:
+                if "persistentVolumeClaim" in volume:
+                    yield volume["persistentVolumeClaim"]["claimName"], pod

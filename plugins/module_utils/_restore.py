@@ -29,6 +29,9 @@ JOURNAL_ANNOTATION = "coursehub.jupyterhub/restore"
 # On the new claim alone, to find it by.
 RESTORING_LABEL = "coursehub.jupyterhub/restoring"
 PREFIX = "restore-"
+# On a claim that lives only as long as something is read from it.
+SCRATCH_LABEL = "coursehub.jupyterhub/scratch"
+SCRATCH_PREFIX = "scratch-"
 
 # What the server, the scheduler and the volume controllers write on a claim; a new one gets its own.
 _SERVER_ANNOTATIONS = ("pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/")
@@ -160,6 +163,18 @@ def temporary_claim(journal: Journal, node: str) -> Object:
     item = _from_snapshot(journal.claim, temporary_name(journal.claim["metadata"]["name"]), journal.snapshot, node)
     item["metadata"]["annotations"][JOURNAL_ANNOTATION] = journal.text()
     item["metadata"]["labels"][RESTORING_LABEL] = "true"
+    return item
+
+
+def scratch_name(claim: str) -> str:
+    """Return the name of the claim of a student's scratch disk: one at a time."""
+    return f"{SCRATCH_PREFIX}{claim}"
+
+
+def scratch_claim(claim: Object, volume_size: str, snapshot: str, node: str) -> Object:
+    """Return the claim of a scratch disk, made from a snapshot of a student's."""
+    item = copy_of(claim, scratch_name(claim["metadata"]["name"]), volume_size, snapshot, node)
+    item["metadata"]["labels"][SCRATCH_LABEL] = "true"
     return item
 
 

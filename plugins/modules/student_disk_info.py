@@ -121,30 +121,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
-    _bulk,
     _course,
     _disk_module,
     _disk_table,
-    _kube,
 )
-
-
-def usages(kube: _kube.Kube, namespace: str) -> dict[str, _disk_table.Usage]:
-    """Ask every node's kubelet; of one that does not answer nothing is known, and that is no failure."""
-    nodes = [str(node["metadata"]["name"]) for node in kube.list("v1", "Node")]
-
-    def ask(node: str) -> dict[str, _disk_table.Usage]:
-        path = f"{kube.path('v1', 'Node', None, node)}/proxy/stats/summary"
-        return _disk_table.usages(node, kube.ask(path), namespace)
-
-    answers, _errors = _bulk.each(nodes, ask)
-    return {claim: usage for answer in answers.values() for claim, usage in answer.items()}
 
 
 def run(course: _course.Course, parameters: dict[str, Any]) -> dict[str, Any]:
     """Look, and tell."""
     state = course.look(parameters, parameters["patience"])
-    used = usages(course.kube, course.namespace)
+    used = course.usages()
     rows = [
         _disk_table.row(
             disk,

@@ -14,10 +14,14 @@ description:
     alone for 30 days. The hub starts no server of the student meanwhile.
   - A run that was killed at any step is finished by the next one, whatever snapshot that one is told to restore.
   - With O(new_disk), the student's disk is left alone and the snapshot becomes a disk of its own beside it.
+  - With O(paths), files and folders are put into a folder of their own in the home, named by the time that they are of
+    as V(restored-20261124T020000Z). Nothing is overwritten, and the server may run meanwhile.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.students
+  - coursehub.jupyterhub.students.servers
+  - coursehub.jupyterhub.students.workers
 attributes:
   diff_mode:
     details: Shows the snapshot that each disk was restored from.
@@ -34,6 +38,11 @@ options:
       - The beginning of the new disks' names, which end with the name of the student's own. It carries no student's
         label, so no other run touches it; it is removed as any claim is.
     type: str
+  paths:
+    description:
+      - Files and folders in the home, as it was. Their owner, mode and times are kept.
+    type: list
+    elements: str
   snapshot_class:
     description: The VolumeSnapshotClass of the safety snapshot.
     type: str
@@ -67,6 +76,16 @@ EXAMPLES = r"""
     snapshot: latest
     new_disk: look
     snapshot_class: coursehub-snapshot
+
+- name: Give the class back what it handed in, as of the deadline
+  coursehub.jupyterhub.student_disk_restore:
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    context: kind-coursehub
+    namespace: coursehub-students
+    roster: class.csv
+    at: "2026-11-24T18:00:00+01:00"
+    paths: [homework/week3.ipynb]
+    snapshot_class: coursehub-snapshot
 """
 
 RETURN = r"""
@@ -88,6 +107,12 @@ students:
     disk:
       description: The claim that has the restored files.
       type: str
+    folder:
+      description: The folder in the home that has them, with O(paths).
+      type: str
+    stopped:
+      description: Whether the student's server was stopped, or would be.
+      type: bool
     changed:
       description: Whether something was done.
       type: bool
@@ -99,6 +124,8 @@ students:
       snapshot: disk-alice-20261124-020000
       safety: disk-alice-20261124-183012
       disk: disk-alice
+      folder: ""
+      stopped: false
       changed: true
       failed: ""
 without_disk:
@@ -120,9 +147,14 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disk_module,
     _disks,
+    _hub,
+    _paths,
     _restore,
+    _servers,
     _snapshots,
     _swap,
+    _worker,
+    _workers,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
@@ -135,6 +167,8 @@ class Outcome:
     snapshot: str = ""
     safety: str = ""
     disk: str = ""
+    folder: str = ""
+    stopped: bool = False
     changed: bool = False
     failed: str = ""
 
@@ -160,6 +194,8 @@ class Run:
         self._parameters = parameters
         self._check_mode = check_mode
         self._at = parse_moment(parameters["at"])
+        self._paths = _paths.checked(parameters["paths"] or [])
+        self._aside = bool(parameters["new_disk"] or self._paths)
         self._deadline = 0.0
         self._outcomes: dict[str, Outcome] = {}
 
@@ -170,7 +206,7 @@ class Run:
         disks = {disk.claim: disk for disk in state.choice.disks}
         self._outcomes = {claim: Outcome(disk.student, disk=claim) for claim, disk in disks.items()}
         swaps = {claim: _swap.Swap(self._course.kube, disk, self._deadline) for claim, disk in disks.items()}
-        begun = {} if self._parameters["new_disk"] else self._begun(swaps)
+        begun = {} if self._aside else self._begun(swaps)
         unknown = {claim for claim, outcome in self._outcomes.items() if outcome.failed}
         fresh = {claim: disk for claim, disk in disks.items() if claim not in begun and claim not in unknown}
         chosen = self._chosen(state, fresh)
@@ -179,10 +215,12 @@ class Run:
         for claim, one in chosen.items():
             self._note(claim, one.name, "")
         if not self._check_mode:
-            if self._parameters["new_disk"]:
+            if self._paths:
+                self._copy_paths(state, disks, chosen)
+            elif self._parameters["new_disk"]:
                 self._each(chosen, lambda claim: self._copy(disks[claim], chosen[claim]))
             else:
-                ready = self._begin(state, disks, swaps, chosen)
+                ready = self._begin(self._with_servers_stopped(state), disks, swaps, chosen)
                 self._each([*begun, *ready], lambda claim: swaps[claim].finish())
         outcomes = list(self._outcomes.values())
         return {
@@ -218,12 +256,16 @@ class Run:
                 if self._course.kube.get("v1", "PersistentVolumeClaim", name, disk.namespace) is None:
                     chosen[claim] = one
                 continue
+            chosen[claim] = one
+            if self._paths:
+                continue
             if disk.restored_from == one.name and not disk.started_since_restore:
                 self._outcomes[claim].snapshot = one.name
-                continue
-            if claim in state.in_use:
-                problems.append(f"{disk.student}: the pod {state.in_use[claim]} has the disk, stop the server first")
-            chosen[claim] = one
+                del chosen[claim]
+            elif claim in state.in_use:
+                problem = _servers.why_not(disk.student, state.in_use[claim], self._parameters)
+                problems += [problem] if problem else []
+                self._outcomes[claim].stopped = not problem
         if problems:
             raise CoursehubError("; ".join(problems))
         return chosen
@@ -239,6 +281,8 @@ class Run:
         seconds, moment = self._parameters["wait_timeout"], state.looked_at
         good, bodies = {}, {}
         for claim in chosen:
+            if self._outcomes[claim].failed:
+                continue
             newest = _snapshots.newest_good(state.shots.get(claim, []))
             # Of a run that was killed after it had taken one.
             if newest is not None and newest.safety and _snapshots.unchanged(disks[claim], newest):
@@ -255,6 +299,36 @@ class Run:
             self._outcomes[claim].safety = one.name
         return self._each(good, lambda claim: swaps[claim].begin(chosen[claim], good[claim].name))
 
+    def _with_servers_stopped(self, state: _course.State) -> _course.State:
+        """Stop the servers that are to be stopped, and look again; a student whose server stays has failed."""
+        running = {claim: outcome.student for claim, outcome in self._outcomes.items() if outcome.stopped}
+        if not running:
+            return state
+        for claim, reason in _servers.stop(self._course, running, self._parameters, self._deadline).items():
+            self._fail(claim, reason)
+        return self._course.look(self._parameters, self._parameters["wait_timeout"])
+
+    def _copy_paths(
+        self, state: _course.State, disks: dict[str, _disks.Disk], chosen: dict[str, _snapshots.Shot]
+    ) -> None:
+        """Have a worker put the paths into each home."""
+        course = self._course
+        workers = _workers.Workers(
+            course.kube, course.namespace, _workers.image(course, self._parameters), self._deadline
+        )
+        workers.sweep()
+
+        def copy(claim: str) -> None:
+            outcome, node = self._outcomes[claim], state.nodes.get(claim, "")
+            request = {"paths": self._paths, "into": _paths.folder(chosen[claim].taken)}
+            with workers.scratch(disks[claim], chosen[claim], node) as source:
+                # What is written to it now is in no snapshot yet.
+                course.mark_start(claim)
+                told = workers.run(_worker.Task("copy", request, disk=claim, source=source, node=node), claim)
+            outcome.folder, outcome.changed = told["folder"], told["changed"]
+
+        self._each(chosen, copy, _workers.AT_ONCE)
+
     def _copy(self, disk: _disks.Disk, one: _snapshots.Shot) -> None:
         """Make a disk of its own from a snapshot."""
         swap = _swap.Swap(self._course.kube, disk, self._deadline)
@@ -263,9 +337,9 @@ class Run:
     def _new_name(self, disk: _disks.Disk) -> str:
         return f"{self._parameters['new_disk']}-{disk.claim}"
 
-    def _each(self, claims: Any, work: Any) -> list[str]:
+    def _each(self, claims: Any, work: Any, workers: int = _bulk.WORKERS) -> list[str]:
         """Do the work for each claim, note what failed, return those that worked."""
-        _results, errors = _bulk.each(claims, work)
+        _results, errors = _bulk.each(claims, work, workers)
         for claim, error in errors.items():
             self._fail(claim, str(error))
         return [claim for claim in claims if claim not in errors]
@@ -282,12 +356,16 @@ def main() -> None:
             "snapshot": {"type": "str"},
             "at": {"type": "str"},
             "new_disk": {"type": "str"},
+            "paths": {"type": "list", "elements": "str"},
+            **_hub.ARGUMENTS,
+            "image": {"type": "str"},
             "snapshot_class": {"type": "str", "required": True},
             "wait_timeout": {"type": "int", "default": 600},
             "lock_timeout": {"type": "int", "default": 300},
         },
-        mutually_exclusive=[("snapshot", "at")],
+        mutually_exclusive=[("snapshot", "at"), ("new_disk", "paths")],
         required_one_of=[("snapshot", "at")],
+        required_if=[("stop_servers", True, ["hub_url", "hub_namespace"])],
         supports_check_mode=True,
     )
     _disk_module.run(module, lambda course: Run(course, module.params, module.check_mode))

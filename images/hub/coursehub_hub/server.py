@@ -13,6 +13,10 @@ LAST_START = "coursehub.jupyterhub/last-start"
 # Written by a restore, which makes the new volume under a claim with this prefix.
 RESTORE = "coursehub.jupyterhub/restore"
 RESTORE_PREFIX = "restore-"
+# Written before an archived disk is removed.
+REMOVAL = "coursehub.jupyterhub/removal"
+# Written when a disk is nearly full and as large as it may be.
+FULL = "coursehub.jupyterhub/full"
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 FACTORS = {
     "n": 1e-9,
@@ -27,7 +31,7 @@ FACTORS = {
 
 def apply(c: Any, values: dict[str, Any]) -> None:
     """Configure KubeSpawner."""
-    c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+    c.JupyterHub.spawner_class = "coursehub_hub.spawner.CourseSpawner"
     c.Spawner.default_url = "/lab"
     c.Spawner.cmd = ["jupyterhub-singleuser"]
     # Sockets in the file system instead of ports: another student on the node can't reach a kernel.
@@ -61,6 +65,12 @@ class BeingRestoredError(Exception):
     )
 
 
+class BeingRemovedError(Exception):
+    """A student's disk was archived and is on its way out; the text is what the student reads."""
+
+    jupyterhub_message = "Your disk was archived at the end of the course and is just being removed. Ask the staff."
+
+
 async def mark_start(spawner: Any) -> None:
     """Write on the disk when a pod is to have it: snapshots leave out a disk that none has had since the last one.
 
@@ -82,8 +92,13 @@ async def mark_start(spawner: Any) -> None:
         )
         if restoring is not None:
             raise BeingRestoredError
-    elif RESTORE in (claim.metadata.annotations or {}):
-        raise BeingRestoredError
+    else:
+        annotations = claim.metadata.annotations or {}
+        if RESTORE in annotations:
+            raise BeingRestoredError
+        if REMOVAL in annotations:
+            raise BeingRemovedError
+        spawner.disk_is_full = FULL in annotations
 
 
 async def _unless_absent(call: Any, *arguments: Any) -> Any:

@@ -37,6 +37,9 @@ def apply(c: Any, settings: Settings) -> None:
     c.JupyterHub.db_url = "sqlite:////srv/hub/jupyterhub.sqlite"
     c.JupyterHub.cookie_secret = bytes.fromhex(settings.secrets["cookie-secret"])
     c.JupyterHub.allow_named_servers = False
+    # What works on disks may stop a server, and nothing else.
+    c.JupyterHub.services = [{"name": "disks", "api_token": settings.secrets["disks-token"]}]
+    c.JupyterHub.load_roles = [{"name": "disks", "services": ["disks"], "scopes": ["delete:servers"]}]
     # A hub that ends must leave students' servers and routes alone: that is what it is apart for.
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False

@@ -23,7 +23,12 @@ def _answers(url: str, status: range, seconds: float) -> bool:
     of a pod that is ready a moment later than the API does."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if requests.get(f"{url}/hub/health", timeout=10).status_code in status:
+        try:
+            answer = requests.get(f"{url}/hub/health", timeout=5).status_code
+        except requests.Timeout:
+            # The proxy knocks at the address of a pod that is gone, where nobody refuses.
+            answer = 504
+        if answer in status:
             return True
     return False
 

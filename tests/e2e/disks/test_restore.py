@@ -135,6 +135,8 @@ def test_killed_at_every_step(
             "snapshot": wanted,
             "at": None,
             "new_disk": None,
+            "paths": None,
+            "stop_servers": False,
             "wait_timeout": 120,
         }
         killed = subprocess.run(

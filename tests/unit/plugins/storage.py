@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._restore import SELECTED_NODE
 
 from tests.unit.plugins.api import Api, now
 from tests.unit.plugins.disks import NAMESPACE
@@ -10,6 +14,7 @@ from tests.unit.plugins.disks import NAMESPACE
 Object = dict[str, Any]
 
 CLAIMS = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 VOLUMES = "/api/v1/persistentvolumes"
 SHOTS = f"/apis/snapshot.storage.k8s.io/v1/namespaces/{NAMESPACE}/volumesnapshots"
 
@@ -21,6 +26,10 @@ class Storage:
         self.api = api
         self.contents: dict[str, str] = {}
         self.snapshots: dict[str, str] = {}
+        # Stands in for workers' programs: called with a worker's pod, returns what it tells.
+        self.work: Callable[[Object], Object] = lambda _pod: {"failed": ""}
+        # Whether disks grow as soon as they are asked to.
+        self.grows = True
         self._count = 0
         api.on_change = self.control
 
@@ -46,6 +55,10 @@ class Storage:
                 self.snapshots[item["metadata"]["name"]] = self.content_of(source)
                 status = {"readyToUse": True, "creationTime": now(), "restoreSize": "1Gi"}
                 self.api.put(path, {**item, "status": status})
+            elif path.startswith(PODS) and "status" not in item:
+                message = json.dumps(self.work(item))
+                state = {"state": {"terminated": {"message": message, "exitCode": 0}}}
+                self.api.put(path, {**item, "status": {"phase": "Succeeded", "containerStatuses": [state]}})
             elif path.startswith(CLAIMS):
                 self._control_claim(path, item)
         for path, volume in list(self.api.objects.items()):
@@ -63,9 +76,13 @@ class Storage:
             name = f"pvc-{item['metadata']['uid']}"
             item["spec"]["volumeName"] = name
             self._volume(name, item, self.snapshots[item["spec"]["dataSource"]["name"]])
+        elif not item["spec"].get("volumeName") and SELECTED_NODE in item["metadata"].get("annotations", {}):
+            item["spec"]["volumeName"] = f"pvc-{item['metadata']['uid']}"
+            self._volume(item["spec"]["volumeName"], item, "")
         volume = self.api.objects.get(f"{VOLUMES}/{item['spec'].get('volumeName')}")
         given = volume is not None and volume["spec"]["claimRef"].get("uid") == item["metadata"]["uid"]
-        item["status"] = {"phase": "Bound" if given else "Pending", "capacity": {"storage": "1Gi"}}
+        size = item["spec"]["resources"]["requests"]["storage"] if self.grows else "1Gi"
+        item["status"] = {"phase": "Bound" if given else "Pending", "capacity": {"storage": size}}
 
     def _volume(self, name: str, claim: Object, content: str) -> None:
         self.contents[name] = content

@@ -43,6 +43,7 @@ VALUES: dict[str, Any] = {
 SECRETS = {
     "cookie-secret": "ab" * 32,
     "crypt-key": "cd" * 32,
+    "disks-token": "ef" * 32,
     "auth.json": "{}",
     "api-password": "for-the-api",
     "redis-password": "for-redis",
@@ -75,6 +76,12 @@ def test_the_file_that_jupyterhub_runs(tmp_path: Path, monkeypatch: pytest.Monke
     runpy.run_path(str(ROOT / "images/hub/jupyterhub_config.py"), init_globals={"get_config": lambda: config})
     assert config == configured()
     assert config.JupyterHub.cookie_secret == bytes.fromhex(SECRETS["cookie-secret"])
+
+
+def test_what_works_on_disks_may_stop_a_server_and_nothing_else() -> None:
+    config = configured()
+    assert config.JupyterHub.services == [{"name": "disks", "api_token": SECRETS["disks-token"]}]
+    assert [role["scopes"] for role in config.JupyterHub.load_roles] == [["delete:servers"]]
 
 
 def test_a_hub_that_ends_leaves_servers_and_routes_alone() -> None:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, ClassVar
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _restore, _swap
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _hub, _kube, _restore, _swap
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._course import Course
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
@@ -51,6 +52,8 @@ class Students:
             "snapshot": "latest",
             "at": None,
             "new_disk": None,
+            "paths": None,
+            "stop_servers": False,
             "snapshot_class": "fast",
             "wait_timeout": 5,
             **more,
@@ -186,7 +189,9 @@ def test_an_api_server_that_stumbles_at_each_request(
 def test_a_server_that_runs_is_named_and_nobody_is_touched(course: Students) -> None:
     course.api.put(f"/api/v1/namespaces/{NAMESPACE}/pods/jupyter-bob", pod("jupyter-bob", "disk-bob"))
     before = dict(course.api.objects)
-    with pytest.raises(CoursehubError, match=r"^bob: the pod jupyter-bob has the disk, stop the server first$"):
+    with pytest.raises(
+        CoursehubError, match=r"^bob: the pod jupyter-bob has the disk, stop the server first or set stop_servers$"
+    ):
         course.run("ann", "bob")
     assert course.api.objects == before
 
@@ -257,3 +262,67 @@ def test_bad_input_changes_nothing(course: Students, more: dict[str, Any], sente
 def test_a_snapshot_of_another_student_is_not_taken(course: Students) -> None:
     with pytest.raises(CoursehubError, match="ann: there is no snapshot disk-bob-"):
         course.run(snapshot=course.taken["bob"][0])
+
+
+# Paths beside what is there.
+
+
+def test_paths_are_put_into_a_folder_of_their_own(course: Students) -> None:
+    course.api.put(
+        f"/api/v1/namespaces/{NAMESPACE}/configmaps/disk-tools",
+        {"metadata": {"name": "disk-tools"}, "data": {"image": "tools:1"}},
+    )
+    asked: list[Any] = []
+
+    def work(item: dict[str, Any]) -> dict[str, Any]:
+        asked.append(json.loads(item["spec"]["containers"][0]["env"][0]["value"]))
+        return {"failed": "", "folder": "restored-20261123T100000Z", "changed": True}
+
+    course.storage.work = work
+    before = course.api.objects[f"{CLAIMS}/disk-ann"]["metadata"]["annotations"][_disks.LAST_START_ANNOTATION]
+    (outcome,) = course.run(snapshot=None, at=MONDAY, paths=["a.ipynb", "data/"], image=None)["students"]
+    assert (outcome["folder"], outcome["changed"], outcome["failed"]) == ("restored-20261123T100000Z", True, "")
+    assert asked == [{"into": "restored-20261123T100000Z", "paths": ["a.ipynb", "data"]}]
+    assert course.storage.content_of("disk-ann") == "today"
+    assert [path for path in course.api.objects if "scratch" in path or "/pods/" in path] == []
+    # What was written to the disk is in no snapshot yet.
+    after = course.api.objects[f"{CLAIMS}/disk-ann"]["metadata"]["annotations"][_disks.LAST_START_ANNOTATION]
+    assert after > before
+
+
+def test_a_path_that_leaves_the_home_is_refused(course: Students) -> None:
+    with pytest.raises(CoursehubError, match=r"paths has '\.\./bob', which leaves the home"):
+        course.run(paths=["../bob"])
+
+
+# Servers that are stopped.
+
+
+class FakeHub:
+    """Stands in for the hub: stops the servers of those whom it knows."""
+
+    known: ClassVar[set[str]] = {"ann"}
+    api: ClassVar[Any] = None
+
+    def __init__(self, _kube: Kube, url: str, namespace: str) -> None:
+        assert (url, namespace) == ("http://hub", "coursehub")
+
+    def stop(self, student: str) -> None:
+        if student not in self.known:
+            raise CoursehubError("the hub did not stop the server (403)")
+        self.api.objects.pop(f"/api/v1/namespaces/{NAMESPACE}/pods/jupyter-{student}")
+
+
+def test_a_server_is_stopped_when_that_is_wanted(course: Students, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_hub, "Hub", FakeHub)
+    FakeHub.api = course.api
+    for student in ("ann", "bob"):
+        course.api.put(
+            f"/api/v1/namespaces/{NAMESPACE}/pods/jupyter-{student}", pod(f"jupyter-{student}", f"disk-{student}")
+        )
+    servers = {"stop_servers": True, "hub_url": "http://hub", "hub_namespace": "coursehub"}
+    result = course.run("ann", "bob", **servers)
+    told = {one["student"]: (one["stopped"], one["failed"]) for one in result["students"]}
+    assert told == {"ann": (True, ""), "bob": (True, "nothing was changed, for the hub did not stop the server (403)")}
+    course.whole("ann", TUESDAY)
+    assert course.storage.content_of("disk-bob") == "today"

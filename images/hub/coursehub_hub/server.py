@@ -34,9 +34,20 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     c.JupyterHub.spawner_class = "coursehub_hub.spawner.CourseSpawner"
     c.Spawner.default_url = "/lab"
     c.Spawner.cmd = ["jupyterhub-singleuser"]
-    # Sockets in the file system instead of ports: another student on the node can't reach a kernel.
-    c.Spawner.args = ["--KernelManager.transport=ipc"]
-    c.Spawner.environment = {"JUPYTER_RUNTIME_DIR": "/tmp/jupyter-runtime"}  # noqa: S108 - the pod's own
+    c.Spawner.args = [
+        # Sockets in the file system instead of ports: another student on the node can't reach a kernel.
+        "--KernelManager.transport=ipc",
+        # What is deleted makes room: a bin on the same disk does not, and can't be made on a full one. There are snapshots.
+        "--FileContentsManager.delete_to_trash=False",
+    ]
+    # On a full disk the server ended when it made the folder for its configuration, which is not read anyway. What the
+    # student sets in the browser stays in the home.
+    c.Spawner.environment = {
+        "JUPYTER_RUNTIME_DIR": "/tmp/jupyter-runtime",  # noqa: S108 - the pod's own
+        "JUPYTER_CONFIG_DIR": "/tmp/jupyter-config",  # noqa: S108
+        "JUPYTERLAB_SETTINGS_DIR": f"{HOME}/.jupyter/lab/user-settings",
+        "JUPYTERLAB_WORKSPACES_DIR": f"{HOME}/.jupyter/lab/workspaces",
+    }
     # A student's own configuration must not be able to keep the server from starting.
     c.Spawner.disable_user_config = True
     c.Spawner.start_timeout = values["start_timeout"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import LAST_START_ANNOTATION
 
 from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.playbook import module
@@ -36,6 +38,23 @@ def restore(arguments: dict[str, Any]) -> Module:
     return lambda *students, **more: module("student_disk_restore", **arguments, students=list(students), **more)
 
 
+@pytest.fixture(scope="session")
+def disk(arguments: dict[str, Any]) -> Module:
+    return lambda *students, **more: module("student_disk", **arguments, students=list(students), **more)
+
+
+@pytest.fixture(scope="session")
+def drill(arguments: dict[str, Any]) -> Module:
+    told = {key: value for key, value in arguments.items() if key != "snapshot_class"}
+    return lambda *students, **more: module("student_disk_drill", **told, students=list(students), sample=0, **more)
+
+
+@pytest.fixture(scope="session")
+def grow(arguments: dict[str, Any]) -> Module:
+    told = {key: value for key, value in arguments.items() if key != "snapshot_class"}
+    return lambda *students, **more: module("student_disk_grow", **told, students=list(students), **more)
+
+
 class Home:
     """A student's home, used through the student's own server, which runs only as long as that takes."""
 
@@ -60,6 +79,16 @@ class Home:
         files = {name[:-4]: self.student.ask("GET", f"contents/{name}")["content"] for name in names}
         self.stop()
         return files
+
+    def run(self, program: str) -> str:
+        """Run a program in the student's server; return what it printed."""
+        return self._cluster.run_python(f"jupyter-{self._name}", program)
+
+    def settle(self) -> None:
+        """Let the last start be an hour ago: clocks may be a minute apart, so a start of just now proves nothing."""
+        moment = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
+        path = self._cluster.kube.path("v1", "PersistentVolumeClaim", STUDENTS, f"disk-{self._name}")
+        self._cluster.kube.merge(path, {"metadata": {"annotations": {LAST_START_ANNOTATION: moment}}})
 
     def stop(self) -> None:
         self.student.stop()

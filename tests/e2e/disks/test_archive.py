@@ -1,0 +1,111 @@
+"""The end of term: disks made ahead, archived, read back, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.disks.conftest import Home, Module
+from tests.e2e.disks.pods import nothing_left_over, pod_with
+
+LOOK = """
+import json, pathlib, subprocess
+folder = pathlib.Path('/disk/2026')
+for path in sorted(folder.glob('*.json')):
+    told = json.loads(path.read_text())
+    print(told['student'], told['files'])
+for path in sorted(folder.glob('*.tar.zst')):
+    listed = subprocess.run(['tar', '--zstd', '-tf', str(path)], capture_output=True, text=True, check=True).stdout
+    print(sorted(line.removeprefix('./') for line in listed.split() if line.endswith('.txt')))
+"""
+
+
+def _claim(name: str, size: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": STUDENTS},
+        "spec": {
+            "storageClassName": "coursehub-disk",
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": size}},
+        },
+    }
+
+
+@pytest.fixture
+def targets(cluster: Cluster) -> Iterator[None]:
+    """A disk for archives, and one that is too small for any."""
+    for name, size in (("archive", "1Gi"), ("small-archive", "4Mi")):
+        cluster.apply(_claim(name, size))
+    yield
+    for name in ("archive", "small-archive"):
+        cluster.delete("v1", "PersistentVolumeClaim", name, STUDENTS)
+
+
+def test_archived_read_back_and_removed(
+    home: Home, cluster: Cluster, disk: Module, snapshot: Module, targets: None
+) -> None:
+    name = home.student.name
+    home.write(work="precious", more="notes")
+    snapshot(name)
+    claim = cluster.kube.get("v1", "PersistentVolumeClaim", f"disk-{name}", STUDENTS)
+    assert claim is not None
+    volume = claim["spec"]["volumeName"]
+
+    refused = disk(name, state="absent")
+    assert f"{name}: the disk disk-{name} has no archive" in refused["msg"]
+    home.student.start()
+    assert "has the disk, stop the server first" in disk(name, state="archived", target=_in("archive"))["msg"]
+    home.run("import os, pathlib; (pathlib.Path.home() / 'large').write_bytes(os.urandom(16 << 20))")
+    home.stop()
+    full = disk(name, state="archived", target=_in("small-archive"))
+    assert f"{name}: " in full["msg"], full["msg"]
+    assert "full" in full["msg"] or "room" in full["msg"], full["msg"]
+
+    result = disk(name, state="archived", target=_in("archive"))
+    assert result["students"][0]["done"] == ["archived"], result
+    assert not disk(name, state="archived", target=_in("archive"))["changed"]
+    nothing_left_over(cluster)
+    with pod_with(cluster, "archive") as pod:
+        found = cluster.run_python(pod, LOOK)
+    assert found.splitlines()[-1] == "['more.txt', 'work.txt']", found
+
+    # Used once more: the archive lacks something now.
+    home.write(work="changed")
+    assert "an archive that is out of date" in disk(name, state="absent")["msg"]
+    disk(name, state="archived", target=_in("archive"))
+    assert disk(name, state="absent")["students"][0]["done"] == ["removed"]
+    assert cluster.kube.get("v1", "PersistentVolumeClaim", f"disk-{name}", STUDENTS) is None
+
+    def gone(volumes: list[dict[str, Any]]) -> bool:
+        return all(one["metadata"]["name"] != volume for one in volumes)
+
+    cluster.wait("v1", "PersistentVolume", None, gone, 60)
+    assert not disk(name, state="absent")["changed"]
+    nothing_left_over(cluster)
+    # The student comes back to an empty home.
+    assert home.read() == {}
+
+
+def _in(claim: str) -> dict[str, str]:
+    return {"claim": claim, "path": "2026"}
+
+
+def test_a_disk_that_was_made_ahead_is_the_students(home: Home, cluster: Cluster, disk: Module) -> None:
+    name = home.student.name
+    made = disk(name, size="64Mi", storage_class="coursehub-disk", labels={"course": "data-8"})
+    assert made["students"][0]["done"] == ["made"]
+    before = cluster.kube.get("v1", "PersistentVolumeClaim", f"disk-{name}", STUDENTS)
+    assert before is not None
+    assert before["status"]["phase"] == "Bound"
+    assert disk(name, size="128Mi")["students"][0]["done"] == ["grown"]
+    home.write(work="on my disk")
+    after = cluster.kube.get("v1", "PersistentVolumeClaim", f"disk-{name}", STUDENTS)
+    assert after is not None
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["status"]["capacity"]["storage"] == "128Mi"
+    assert "can't shrink" in disk(name, size="64Mi")["msg"]

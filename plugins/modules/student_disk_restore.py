@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.students
+  - coursehub.jupyterhub.progress
 attributes:
   diff_mode:
     details: Shows the snapshot that each disk was restored from.
@@ -180,10 +181,10 @@ class Run:
             self._note(claim, one.name, "")
         if not self._check_mode:
             if self._parameters["new_disk"]:
-                self._each(chosen, lambda claim: self._copy(disks[claim], chosen[claim]))
+                self._each("making new disks", chosen, lambda claim: self._copy(disks[claim], chosen[claim]))
             else:
                 ready = self._begin(state, disks, swaps, chosen)
-                self._each([*begun, *ready], lambda claim: swaps[claim].finish())
+                self._each("restoring disks", [*begun, *ready], lambda claim: swaps[claim].finish())
         outcomes = list(self._outcomes.values())
         return {
             "changed": any(one.changed for one in outcomes),
@@ -253,7 +254,9 @@ class Run:
             self._fail(claim, f"nothing was changed, for {reason}")
         for claim, one in good.items():
             self._outcomes[claim].safety = one.name
-        return self._each(good, lambda claim: swaps[claim].begin(chosen[claim], good[claim].name))
+        return self._each(
+            "asking for new volumes", good, lambda claim: swaps[claim].begin(chosen[claim], good[claim].name)
+        )
 
     def _copy(self, disk: _disks.Disk, one: _snapshots.Shot) -> None:
         """Make a disk of its own from a snapshot."""
@@ -263,9 +266,9 @@ class Run:
     def _new_name(self, disk: _disks.Disk) -> str:
         return f"{self._parameters['new_disk']}-{disk.claim}"
 
-    def _each(self, claims: Any, work: Any) -> list[str]:
+    def _each(self, phase: str, claims: Any, work: Any) -> list[str]:
         """Do the work for each claim, note what failed, return those that worked."""
-        _results, errors = _bulk.each(claims, work)
+        _results, errors = self._course.each(phase, claims, work)
         for claim, error in errors.items():
             self._fail(claim, str(error))
         return [claim for claim in claims if claim not in errors]

@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _archives,
-    _bulk,
     _course,
     _disks,
     _outcomes,
@@ -91,8 +90,8 @@ class Run:
         good.update(taken)
         # A claim that one node at a time can have is written to from one node.
         node = _restore.choose_node(kube.list("v1", "Node"), None) if self._target.claim else ""
-        _done, errors = _bulk.each(
-            good, lambda claim: self._one(workers, disks[claim], good[claim], node), _workers.AT_ONCE
+        _done, errors = self._course.each(
+            "archiving disks", good, lambda claim: self._one(workers, disks[claim], good[claim], node), _workers.AT_ONCE
         )
         self._fail(errors)
 

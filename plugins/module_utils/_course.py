@@ -4,22 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _bulk,
     _disk_table,
     _disks,
     _kube,
+    _progress,
     _restore,
     _snapshots,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 Object = dict[str, Any]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,22 @@ class State:
 
 
 class Course:
-    """The students' namespace of a cluster."""
+    """The students' namespace of a cluster. Bulk work on it is told by ``progress``."""
 
-    def __init__(self, kube: _kube.Kube, namespace: str) -> None:
+    def __init__(self, kube: _kube.Kube, namespace: str, progress: _progress.Progress | None = None) -> None:
         self.kube = kube
         self.namespace = namespace
+        self.progress = progress or _progress.Progress()
+        # Raises where this run is not alone any more; asked before each thing that can't be undone.
+        self.still_alone: Callable[[], None] = lambda: None
+
+    def each(
+        self, phase: str, items: Iterable[Item], work: Callable[[Item], Result], workers: int = _bulk.WORKERS
+    ) -> tuple[dict[Item, Result], dict[Item, CoursehubError]]:
+        """Do the work for each item as ``_bulk.each`` does, told as a phase of that name."""
+        every = list(items)
+        with self.progress.phase(phase, len(every)) as progress:
+            return _bulk.each(every, work, workers, progress)
 
     def look(self, parameters: Mapping[str, Any], patience: float, *, allow_new: bool = False) -> State:
         """Read what is there. The pods first: what starts after that has a later start than ``looked_at``.
@@ -74,10 +88,23 @@ class Course:
         """
         if not bodies:
             return {}, {}
-        asked, refused = _bulk.each(bodies, lambda claim: self._ask(bodies[claim]))
+        with self.progress.phase("taking snapshots", len(bodies)) as phase:
+            good, failed = self._take(bodies, seconds, deadline, phase)
+        return good, failed
+
+    def _take(
+        self, bodies: Mapping[str, Object], seconds: float, deadline: float, phase: _progress.Phase
+    ) -> tuple[dict[str, _snapshots.Shot], dict[str, str]]:
+        def ask(claim: str) -> Object:
+            phase.started(claim)
+            return self._ask(bodies[claim])
+
+        asked, refused = _bulk.each(bodies, ask)
         failed = {claim: f"the snapshot was refused: {error}" for claim, error in refused.items()}
+        for claim in refused:
+            phase.failed(claim)
         names = {body["metadata"]["name"]: claim for claim, body in asked.items()}
-        seen = self._await(names, deadline)
+        seen = self._await(names, deadline, phase)
         good = {}
         for name, claim in names.items():
             one = seen.get(name)
@@ -88,6 +115,7 @@ class Course:
             if one is not None:
                 said = f": {one.error}" if one.error else ", and its controller says nothing about it"
             failed[claim] = f"the snapshot {name} was not ready after {seconds} s{said}"
+            phase.failed(claim)
         return good, failed
 
     def _ask(self, body: Object) -> Object:
@@ -100,11 +128,15 @@ class Course:
                 raise
         return body
 
-    def _await(self, names: Mapping[str, str], deadline: float) -> dict[str, _snapshots.Shot]:
+    def _await(self, names: Mapping[str, str], deadline: float, phase: _progress.Phase) -> dict[str, _snapshots.Shot]:
         """Wait for snapshots by one watch; return them as last seen, by name."""
+        counted: set[str] = set()
 
         def all_ready(found: list[Object]) -> bool:
             ready = {item["metadata"]["name"] for item in found if (item.get("status") or {}).get("readyToUse") is True}
+            for name in names.keys() & ready - counted:
+                counted.add(name)
+                phase.done(names[name])
             return names.keys() <= ready
 
         found = self.kube.wait(
@@ -120,9 +152,11 @@ class Course:
 
     def remove(self, snapshots: Iterable[str]) -> dict[str, CoursehubError]:
         """Remove snapshots; return what failed, by name."""
-        return _bulk.each(snapshots, self._remove)[1]
+        return self.each("removing snapshots", snapshots, self.remove_one)[1]
 
-    def _remove(self, name: str) -> None:
+    def remove_one(self, name: str) -> None:
+        """Remove a snapshot; one that is gone is as wanted."""
+        self.still_alone()
         try:
             path = self.kube.path(_snapshots.API_VERSION, _snapshots.KIND, self.namespace, name)
             self.kube.request("DELETE", path)

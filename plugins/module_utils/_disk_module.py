@@ -8,14 +8,23 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _bulk, _course, _disks, _kube, _lock
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _bulk,
+    _course,
+    _disks,
+    _kube,
+    _lock,
+    _progress,
+)
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
+# Of a module that only looks, and has no progress to tell.
+LOOK_ARGUMENTS: dict[str, dict[str, Any]] = {
     **_kube.CONNECTION_ARGUMENTS,
     "namespace": {"type": "str", "required": True},
     **_disks.SELECTION_ARGUMENTS,
 }
+ARGUMENTS: dict[str, dict[str, Any]] = {**LOOK_ARGUMENTS, **_progress.ARGUMENTS}
 
 
 def run(module: AnsibleModule, prepare: Callable[[_course.Course], Callable[[], dict[str, Any]]]) -> None:
@@ -32,12 +41,15 @@ def run(module: AnsibleModule, prepare: Callable[[_course.Course], Callable[[], 
     parameters = module.params
     try:
         _disks.check_selection(parameters)
-        course = _course.Course(_kube.Kube(parameters["kubeconfig"], parameters["context"]), parameters["namespace"])
+        kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
+        progress = _progress.Progress(parameters.get("progress_file"))
+        course = _course.Course(kube, parameters["namespace"], progress)
         work = prepare(course)
         if module.check_mode or "lock_timeout" not in parameters:
             result = work()
         else:
             with _lock.Lock(course.kube, course.namespace, parameters["lock_timeout"]) as lock:
+                course.still_alone = lock.check
                 result = work()
                 lock.check()
     except CoursehubError as error:

@@ -150,4 +150,4 @@ class Run:
             claims.create({**body, "metadata": {**body["metadata"], "annotations": annotations}})
             claims.await_bound(name, "the disk was not made")
 
-        return _bulk.each(bodies, make)[1]
+        return self._course.each("making disks", bodies, make)[1]

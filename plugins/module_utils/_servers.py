@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _bulk, _course, _hub
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course, _hub
 
 
 def why_not(student: str, pod: str, parameters: Mapping[str, Any]) -> str:
@@ -27,7 +27,7 @@ def stop(
     if not students:
         return {}
     hub = _hub.Hub(course.kube, parameters["hub_url"], parameters["hub_namespace"])
-    _asked, errors = _bulk.each(students, lambda claim: hub.stop(students[claim]))
+    _asked, errors = course.each("stopping servers", students, lambda claim: hub.stop(students[claim]))
     failed = {claim: f"nothing was changed, for {error}" for claim, error in errors.items()}
     left = course.await_unused([claim for claim in students if claim not in failed], deadline)
     failed.update(

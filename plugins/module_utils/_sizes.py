@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _bulk, _course, _disks
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course, _disks
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 Object = dict[str, Any]
@@ -29,7 +29,7 @@ def grow(course: _course.Course, sizes: Mapping[str, int], deadline: float) -> d
         body = {"spec": {"resources": {"requests": {"storage": str(sizes[claim])}}}}
         course.kube.merge(course.kube.path(*CLAIM, course.namespace, claim), body)
 
-    _asked, refused = _bulk.each(sizes, ask)
+    _asked, refused = course.each("growing disks", sizes, ask)
     failed = {claim: f"the disk can't grow: {error}" for claim, error in refused.items()}
     wanted = {claim: size for claim, size in sizes.items() if claim not in failed}
 

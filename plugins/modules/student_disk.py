@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
   - coursehub.jupyterhub.students.servers
   - coursehub.jupyterhub.students.workers

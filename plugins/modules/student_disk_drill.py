@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
   - coursehub.jupyterhub.students.workers
 attributes:
@@ -107,7 +108,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
-    _bulk,
     _course,
     _disk_module,
     _disks,
@@ -166,7 +166,8 @@ class Run:
                 self._course.kube, self._course.namespace, _workers.image(self._course, self._parameters), deadline
             )
             workers.sweep()
-            _results, errors = _bulk.each(
+            _results, errors = self._course.each(
+                "trying snapshots",
                 drawn,
                 lambda claim: self._try(workers, state, disks[claim], shots[claim], outcomes[claim]),
                 _workers.AT_ONCE,

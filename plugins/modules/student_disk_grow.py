@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
 options:
   above:

@@ -153,7 +153,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            **_disk_module.ARGUMENTS,
+            **_disk_module.LOOK_ARGUMENTS,
             "patience": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.students
+  - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students.servers
   - coursehub.jupyterhub.students.workers
 attributes:
@@ -218,10 +219,10 @@ class Run:
             if self._paths:
                 self._copy_paths(state, disks, chosen)
             elif self._parameters["new_disk"]:
-                self._each(chosen, lambda claim: self._copy(disks[claim], chosen[claim]))
+                self._each("making new disks", chosen, lambda claim: self._copy(disks[claim], chosen[claim]))
             else:
                 ready = self._begin(self._with_servers_stopped(state), disks, swaps, chosen)
-                self._each([*begun, *ready], lambda claim: swaps[claim].finish())
+                self._each("restoring disks", [*begun, *ready], lambda claim: swaps[claim].finish())
         outcomes = list(self._outcomes.values())
         return {
             "changed": any(one.changed for one in outcomes),
@@ -297,7 +298,9 @@ class Run:
             self._fail(claim, f"nothing was changed, for {reason}")
         for claim, one in good.items():
             self._outcomes[claim].safety = one.name
-        return self._each(good, lambda claim: swaps[claim].begin(chosen[claim], good[claim].name))
+        return self._each(
+            "asking for new volumes", good, lambda claim: swaps[claim].begin(chosen[claim], good[claim].name)
+        )
 
     def _with_servers_stopped(self, state: _course.State) -> _course.State:
         """Stop the servers that are to be stopped, and look again; a student whose server stays has failed."""
@@ -327,7 +330,7 @@ class Run:
                 told = workers.run(_worker.Task("copy", request, disk=claim, source=source, node=node), claim)
             outcome.folder, outcome.changed = told["folder"], told["changed"]
 
-        self._each(chosen, copy, _workers.AT_ONCE)
+        self._each("copying files", chosen, copy, _workers.AT_ONCE)
 
     def _copy(self, disk: _disks.Disk, one: _snapshots.Shot) -> None:
         """Make a disk of its own from a snapshot."""
@@ -337,9 +340,9 @@ class Run:
     def _new_name(self, disk: _disks.Disk) -> str:
         return f"{self._parameters['new_disk']}-{disk.claim}"
 
-    def _each(self, claims: Any, work: Any, workers: int = _bulk.WORKERS) -> list[str]:
+    def _each(self, phase: str, claims: Any, work: Any, workers: int = _bulk.WORKERS) -> list[str]:
         """Do the work for each claim, note what failed, return those that worked."""
-        _results, errors = _bulk.each(claims, work, workers)
+        _results, errors = self._course.each(phase, claims, work, workers)
         for claim, error in errors.items():
             self._fail(claim, str(error))
         return [claim for claim in claims if claim not in errors]

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.students
+  - coursehub.jupyterhub.progress
 options:
   snapshot_class:
     description: The VolumeSnapshotClass.

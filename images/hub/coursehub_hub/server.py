@@ -37,7 +37,7 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     c.Spawner.args = [
         # Sockets in the file system instead of ports: another student on the node can't reach a kernel.
         "--KernelManager.transport=ipc",
-        # What is deleted makes room: a bin on the same disk does not, and can't be made on a full one. There are snapshots.
+        # What is deleted makes room: a bin on the same disk does not, and on a full one it can't be made.
         "--FileContentsManager.delete_to_trash=False",
     ]
     # On a full disk the server ended when it made the folder for its configuration, which is not read anyway. What the

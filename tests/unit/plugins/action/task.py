@@ -15,18 +15,21 @@ def run_action(
     templar: Any = None,
     task_vars: dict[str, Any] | None = None,
     check_mode: bool = False,
+    async_val: int = 0,
+    no_log: bool = False,
+    transport: str = "local",
 ) -> dict[str, Any]:
     """Return the result of one run."""
     task = SimpleNamespace(
         action=action.__module__,
         args=arguments or {},
-        async_val=0,
+        async_val=async_val,
         check_mode=check_mode,
         diff=False,
         environment=None,
-        no_log=False,
+        no_log=no_log,
     )
-    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None), has_native_async=False, transport=transport)
     result: dict[str, Any] = action(task, connection, SimpleNamespace(), None, templar, None).run(
         task_vars=task_vars or {}
     )

@@ -4,7 +4,14 @@ import json
 from typing import Any, ClassVar
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _hub, _kube, _restore, _swap
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _disks,
+    _hub,
+    _kube,
+    _progress,
+    _restore,
+    _swap,
+)
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._course import Course
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
@@ -116,6 +123,27 @@ def test_a_dry_run_changes_nothing(course: Students) -> None:
     result = course.run(check_mode=True)
     assert (result["changed"], result["students"][0]["snapshot"]) == (True, course.taken["ann"][1])
     assert {request.method for request in course.api.asked} == {"GET"}
+
+
+def test_its_phases_are_told(course: Students, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, int]] = []
+    phase = _progress.Progress.phase
+
+    def note(self: _progress.Progress, name: str, total: int) -> _progress.Phase:
+        if total:
+            told.append((name, total))
+        return phase(self, name, total)
+
+    monkeypatch.setattr(_progress.Progress, "phase", note)
+    course.run("ann", "bob")
+    assert told == [("taking snapshots", 2), ("asking for new volumes", 2), ("restoring disks", 2)]
+    told.clear()
+    course.run(new_disk="look")
+    assert told == [("making new disks", 1)]
+    told.clear()
+    # There is nothing to do.
+    course.run(new_disk="look")
+    assert told == []
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -27,7 +27,7 @@ LAB = {
     "newuidmap": "uidmap",
 }
 DOCKER_LAB = {"debootstrap": "debootstrap", "mkfs.btrfs": "btrfs-progs"}
-BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+TESTS = {"chromium": "chromium", "chromedriver": "chromium-driver", "zstd": "zstd"}
 
 
 def works(*command: str) -> bool:
@@ -54,7 +54,7 @@ def packages(kind: str) -> None:
     """Install what the machine lacks, or say what to install."""
     wanted = dict(DOCKER_LAB if works("docker", "info") else LAB)
     if kind == "dev":
-        wanted.update(BROWSER)
+        wanted.update(TESTS)
     lacking = missing(wanted)
     if not works(sys.executable, "-c", "import ensurepip, venv"):
         lacking.append("python3-venv")

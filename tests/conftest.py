@@ -6,5 +6,5 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in ("build/collections", "lab", "lab/csi", "images/hub"):
+for folder in ("build/collections", "lab", "lab/csi", "images/hub", "images/tools"):
     sys.path.insert(0, str(ROOT / folder))

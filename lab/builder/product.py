@@ -83,7 +83,7 @@ def _step(engine: Engine, root: Path, name: str, prefix: str, bases: Bases) -> S
 
 def _with_collection(folder: Path, collection: Sequence[Path], context: Path) -> Path:
     """Lay out a build context of an image's folder and the collection; return it."""
-    shutil.copytree(folder, context)
+    shutil.copytree(folder, context, ignore=shutil.ignore_patterns("__pycache__"))
     for part in collection:
         shutil.copytree(part, context / "collection" / part.name, ignore=shutil.ignore_patterns("__pycache__"))
     return context

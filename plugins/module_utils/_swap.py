@@ -78,7 +78,7 @@ class Swap:
         raise CoursehubError(f"the restore made no progress; its last step was to {step}")
 
     def _do(self, step: str, view: _restore.View) -> None:
-        steps: dict[str, Callable[[_restore.View], None]] = {
+        steps: dict[str, Callable[[_restore.View], object]] = {
             "await volume": lambda _view: self._claims.await_bound(self._temporary, "the new volume was not made"),
             "write journal": self._write_journal,
             "refuse": self._refuse,

@@ -134,7 +134,8 @@ def outcome(item: Object) -> Object | None:
     One that ended without a word, as by the memory's end or a node's, has failed.
     """
     status = item.get("status", {})
-    state = next(iter(status.get("containerStatuses") or []), {}).get("state", {})
+    containers: list[Object] = status.get("containerStatuses") or [{}]
+    state: Object = containers[0].get("state", {})
     waiting = state.get("waiting", {})
     if waiting.get("reason") in _HOPELESS:
         return {"failed": f"its worker can't start: {waiting.get('message') or waiting['reason']}"}

@@ -164,7 +164,8 @@ def main() -> None:
                 "options": {
                     "path": {"type": "str", "required": True},
                     "claim": {"type": "str", "default": ""},
-                    "secret": {"type": "str", "default": ""},
+                    # A Secret's name, no secret.
+                    "secret": {"type": "str", "default": "", "no_log": False},
                 },
                 "mutually_exclusive": [("claim", "secret")],
             },

@@ -126,6 +126,7 @@ def test_the_tools_are_built_anew_when_the_collection_changes(settings: recipe.S
     steps = recipe.steps(settings)
     assert {path.name for path in steps["tools"].files} == {"tools", *product.COLLECTION}
     assert [path.name for path in steps["hub"].files] == ["hub"]
+    assert (steps["tools"].files[0] / "coursehub_tools/__main__.py").is_file()
 
 
 def test_the_tools_image_gets_the_collection_beside_its_own_files(tmp_path: Path) -> None:
@@ -134,7 +135,10 @@ def test_the_tools_image_gets_the_collection_beside_its_own_files(tmp_path: Path
     (part / "modules/one.py").touch()
     folder.mkdir()
     (folder / "Containerfile").touch()
+    (folder / "package/__pycache__").mkdir(parents=True)
+    (folder / "package/__pycache__/one.pyc").touch()
+    (folder / "package/one.py").touch()
     context = product._with_collection(folder, [part], tmp_path / "context")
     found = sorted(str(path.relative_to(context)) for path in context.rglob("*") if path.is_file())
-    assert found == ["Containerfile", "collection/plugins/modules/one.py"]
+    assert found == ["Containerfile", "collection/plugins/modules/one.py", "package/one.py"]
     assert not list(context.rglob("__pycache__"))

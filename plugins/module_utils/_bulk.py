@@ -53,8 +53,9 @@ def each(
     return results, errors
 
 
-def summary(failed: Mapping[str, str], total: int) -> str:
-    """Return one sentence that names the students of whom something failed, with the reasons and what to do.
+def summary(failed: Mapping[str, str], total: int, what: str = "students") -> str:
+    """Return one sentence that names the students, or what else there are, of whom something failed, with the reasons
+    and what to do.
 
     Those with the same reason are named together, the most first. Of many, some are named for each reason.
     """
@@ -71,10 +72,10 @@ def summary(failed: Mapping[str, str], total: int) -> str:
         reason = failed[students[0]] if len(students) == 1 else shared
         words.append(f"{', '.join(shown)}{', ...' if len(shown) < len(students) else ''}: {reason}")
     if named < len(failed):
-        words.append(f"and {len(failed) - named} more, see students in the result")
+        words.append(f"and {len(failed) - named} more, see {what} in the result")
     if not all(AGAIN in reason for reason in failed.values()):
         words.append(f"when that is mended, {AGAIN} for them")
-    return f"{len(failed)} of {total} students failed: {'; '.join(words)}"
+    return f"{len(failed)} of {total} {what} failed: {'; '.join(words)}"
 
 
 def _without_names(student: str, reason: str) -> str:

@@ -110,12 +110,9 @@ class Course:
             one = seen.get(name)
             if one is not None and one.good:
                 good[claim] = one
-                continue
-            said = ": it is gone"
-            if one is not None:
-                said = f": {one.error}" if one.error else ", and its controller says nothing about it"
-            failed[claim] = f"the snapshot {name} was not ready after {seconds} s{said}"
-            phase.failed(claim)
+            else:
+                failed[claim] = _snapshots.not_ready(name, one, seconds)
+                phase.failed(claim)
         return good, failed
 
     def _ask(self, body: Object) -> Object:

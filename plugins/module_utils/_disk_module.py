@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _bulk,
     _course,
     _disks,
+    _edge,
     _kube,
     _lock,
     _progress,
 )
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 # Of a module that only looks, and has no progress to tell.
 LOOK_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -36,26 +36,26 @@ def run(module: AnsibleModule, prepare: Callable[[_course.Course], Callable[[], 
     A module that has ``lock_timeout`` changes something, and is alone in the namespace while it does. It fails where
     one of the ``students`` of its result has ``failed``, and names them all.
     """
-    if not _kube.HAS_KUBERNETES:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
     parameters = module.params
-    try:
+
+    def work() -> dict[str, Any]:
         _disks.check_selection(parameters)
         kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
         progress = _progress.Progress(parameters.get("progress_file"))
         course = _course.Course(kube, parameters["namespace"], progress)
-        work = prepare(course)
+        prepared = prepare(course)
         if module.check_mode or "lock_timeout" not in parameters:
-            result = work()
-        else:
-            with _lock.Lock(course.kube, course.namespace, parameters["lock_timeout"]) as lock:
-                course.still_alone = lock.check
-                result = work()
-                lock.check()
-    except CoursehubError as error:
-        module.fail_json(msg=str(error))
+            return prepared()
+        with _lock.Lock(course.kube, course.namespace, parameters["lock_timeout"]) as lock:
+            course.still_alone = lock.check
+            result = prepared()
+            lock.check()
+        return result
+
+    _edge.run(module, work, _failure)
+
+
+def _failure(result: dict[str, Any]) -> str:
     students = result.get("students", [])
     failed = {one["student"]: one["failed"] for one in students if one.get("failed")}
-    if failed:
-        module.fail_json(msg=_bulk.summary(failed, len(students)), **result)
-    module.exit_json(**result)
+    return _bulk.summary(failed, len(students)) if failed else ""

@@ -49,6 +49,13 @@ PRUNABLE = (
 )
 
 _SERVER_FIELDS = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
+# What the scheduler and the controllers of volumes and snapshots write on an object; a new one gets its own.
+_CONTROLLERS_ANNOTATIONS = (
+    "pv.kubernetes.io/",
+    "volume.kubernetes.io/",
+    "volume.beta.kubernetes.io/",
+    "snapshot.storage.kubernetes.io/",
+)
 
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -122,6 +129,12 @@ def comparable(item: Object | None) -> Object:
     result = {key: value for key, value in item.items() if key != "status"}
     result["metadata"] = {key: value for key, value in item["metadata"].items() if key not in _SERVER_FIELDS}
     return result
+
+
+def lasting_annotations(item: Object) -> dict[str, str]:
+    """Return an object's annotations without those that its controllers write."""
+    annotations = item["metadata"].get("annotations") or {}
+    return {key: value for key, value in annotations.items() if not key.startswith(_CONTROLLERS_ANNOTATIONS)}
 
 
 def shown(item: Object | None) -> Object:

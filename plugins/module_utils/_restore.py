@@ -20,7 +20,10 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import
     RESTORED_AT_ANNOTATION,
     RESTORED_START_ANNOTATION,
 )
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import MANAGED_BY
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import (
+    MANAGED_BY,
+    lasting_annotations,
+)
 
 Object = dict[str, Any]
 
@@ -33,8 +36,6 @@ PREFIX = "restore-"
 SCRATCH_LABEL = "coursehub.jupyterhub/scratch"
 SCRATCH_PREFIX = "scratch-"
 
-# What the server, the scheduler and the volume controllers write on a claim; a new one gets its own.
-_SERVER_ANNOTATIONS = ("pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/")
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
@@ -127,11 +128,7 @@ def _going(volume: Object) -> bool:
 def claim_again(claim: Object, volume_size: str, snapshot: str, moment: str) -> Object:
     """Return the student's claim as it is to be made anew, but for the volume's name."""
     metadata = claim["metadata"]
-    annotations = {
-        key: value
-        for key, value in (metadata.get("annotations") or {}).items()
-        if not key.startswith(_SERVER_ANNOTATIONS)
-    }
+    annotations = lasting_annotations(claim)
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

@@ -26,6 +26,10 @@ API_VERSION = "snapshot.storage.k8s.io/v1"
 KIND = "VolumeSnapshot"
 # On a snapshot of a disk that no pod had: when that was looked at, before the snapshot was taken.
 IDLE_ANNOTATION = "coursehub.jupyterhub/idle-at"
+# On a snapshot that was recovered into another cluster: the claim that it is of, which its source no longer names, and
+# when it was taken, which not every driver can tell of a snapshot that it is only shown.
+CLAIM_ANNOTATION = "coursehub.jupyterhub/claim"
+TAKEN_ANNOTATION = "coursehub.jupyterhub/taken"
 # On a snapshot that a restore took of what it replaced.
 SAFETY_ANNOTATION = "coursehub.jupyterhub/safety"
 # How long a policy leaves those alone, and doesn't count them.
@@ -69,15 +73,29 @@ def shot(item: Object, now: datetime, patience: float) -> Shot:
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     return Shot(
         name=metadata["name"],
-        claim=item["spec"].get("source", {}).get("persistentVolumeClaimName", ""),
+        claim=claim_of(item),
         student=annotations.get(STUDENT_ANNOTATION) or labels.get(STUDENT_LABEL, ""),
-        taken=parse_time(status["creationTime"]) if status.get("creationTime") else asked,
+        taken=parse_time(taken_at(item)),
         state=state,
         error=(status.get("error") or {}).get("message", ""),
         size=int(parse_quantity(str(status.get("restoreSize") or "0"))),
         idle_at=parse_time(annotations[IDLE_ANNOTATION]) if annotations.get(IDLE_ANNOTATION) else None,
         safety=SAFETY_ANNOTATION in annotations,
     )
+
+
+def claim_of(item: Object) -> str:
+    """Return the claim that a snapshot is of, an empty string where that isn't known."""
+    annotations = item["metadata"].get("annotations") or {}
+    source = item["spec"].get("source", {})
+    return str(source.get("persistentVolumeClaimName") or annotations.get(CLAIM_ANNOTATION, ""))
+
+
+def taken_at(item: Object) -> str:
+    """Return when a snapshot was taken, as the API writes it; until that is known, when it was asked for."""
+    metadata, status = item["metadata"], item.get("status") or {}
+    noted = (metadata.get("annotations") or {}).get(TAKEN_ANNOTATION)
+    return str(noted or status.get("creationTime") or metadata["creationTimestamp"])
 
 
 def owned(item: Object) -> bool:
@@ -142,6 +160,14 @@ def unchanged(disk: Disk, newest: Shot | None) -> bool:
     # After a restore the disk is what an older snapshot was, and the newest one is of what was before.
     changed = max(disk.last_start, disk.restored_at or disk.last_start)
     return changed + CLOCKS_APART < newest.idle_at
+
+
+def not_ready(name: str, one: Shot | None, seconds: float) -> str:
+    """Return what is wrong with a snapshot that was waited for, as it was seen last; None where it is gone."""
+    said = ": it is gone"
+    if one is not None:
+        said = f": {one.error}" if one.error else ", and its controller says nothing about it"
+    return f"the snapshot {name} was not ready after {seconds} s{said}"
 
 
 def to_remove(shots: Iterable[Shot], policy: _retention.Policy, now: datetime) -> list[str]:

@@ -14,9 +14,9 @@ INVENTORY = "molecule/inventory"
 TIMEOUT_S = 600
 
 
-def play(playbook: str) -> str:
+def play(playbook: str, seconds: float = TIMEOUT_S, **variables: Any) -> str:
     """Run a playbook, by path or by full name; return what it said. Raises AssertionError where it fails."""
-    done = _run("ansible-playbook", "-i", INVENTORY, playbook)
+    done = _run("ansible-playbook", "-i", INVENTORY, "-e", json.dumps(variables), playbook, seconds=seconds)
     assert done.returncode == 0, f"{playbook} ended with {done.returncode}: {done.stdout[-4000:]}{done.stderr[-1000:]}"
     return done.stdout
 
@@ -30,7 +30,7 @@ def module(name: str, *flags: str, **arguments: Any) -> dict[str, Any]:
     return dict(json.loads(result))
 
 
-def _run(command: str, *words: str) -> subprocess.CompletedProcess[str]:
+def _run(command: str, *words: str, seconds: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(Path(sys.executable).parent / command), *words],
         cwd=ROOT,
@@ -38,5 +38,5 @@ def _run(command: str, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=TIMEOUT_S,
+        timeout=seconds,
     )

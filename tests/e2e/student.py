@@ -65,12 +65,17 @@ class Student:
         return self
 
     def stop(self) -> None:
-        answer = self.session.delete(
-            self._page(f"/hub/api/users/{self.name}/server"),
+        answer = self.ask_hub("DELETE", f"users/{self.name}/server")
+        assert answer.status_code in (202, 204), f"{answer.status_code} {answer.text}"
+
+    def ask_hub(self, method: str, path: str) -> requests.Response:
+        """Ask the hub's API, as its pages do."""
+        return self.session.request(
+            method,
+            self._page(f"/hub/api/{path}"),
             headers={"X-XSRFToken": self._token("/hub/"), "Referer": self._page("/hub/home")},
             timeout=TIMEOUT_S,
         )
-        assert answer.status_code in (202, 204), f"{answer.status_code} {answer.text}"
 
     def get(self, path: str) -> requests.Response:
         """Ask a student's server, one's own or another's."""

@@ -61,7 +61,7 @@ class Driver:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "btrfs_csi", "--controller", "--node", "node-a"),
-                    *("--socket", str(self.socket), "--pool", str(self.pool)),
+                    *("--socket", str(self.socket), "--pool", str(self.pool), "--own", str(self.folder / "own")),
                 ],
                 env=self._environment,
                 cwd=self.folder,

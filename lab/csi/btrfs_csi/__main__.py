@@ -24,9 +24,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pool", type=Path, required=True, help="where the btrfs pool is mounted")
     parser.add_argument("--controller", action="store_true", help="serve the controller service")
     parser.add_argument("--node", help="serve the node service, under this node's name")
+    parser.add_argument("--own", type=Path, help="a folder on the node's own file system, needed with --node")
     parser.add_argument("--registration-socket", type=Path, help="where the kubelet looks for plugins")
     parser.add_argument("--kubelet-endpoint", help="the CSI socket as the kubelet sees it")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.node and not arguments.own:
+        parser.error("--node needs --own")
+    return arguments
 
 
 def _serve(socket: Path) -> grpc.Server:
@@ -46,7 +50,7 @@ def main() -> None:
     if arguments.controller:
         csi_services.add_ControllerServicer_to_server(Controller(pool), servers[0])
     if arguments.node:
-        node = Node(pool, arguments.node)
+        node = Node(pool, arguments.node, arguments.own)
         node.announce()
         csi_services.add_NodeServicer_to_server(node, servers[0])
     if arguments.registration_socket:

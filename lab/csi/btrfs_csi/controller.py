@@ -115,6 +115,18 @@ class Controller(csi_services.ControllerServicer):
             raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no disk {volume_id}")
         return record
 
+    def _attachment(self, volume_id: str) -> dict[str, Any] | None:
+        """Return where a disk is attached, None where it is not.
+
+        An attachment to a node without a record counts for nothing: there is no such machine. One to a node that has a
+        record and never comes back stays, as there is nothing here that knows of its end: after a cluster was lost and
+        made anew with fewer nodes, remove the record of each that is no longer there (``records/nodes`` in the pool).
+        A new machine of the same name drops those of the one before, see ``Node.announce``.
+        """
+        attachment = self._attachments.get(volume_id)
+        known = attachment is not None and self._nodes.get(attachment["node"]) is not None
+        return attachment if known else None
+
     def ControllerGetCapabilities(self, request: Any, context: grpc.ServicerContext) -> Any:
         kind = csi.ControllerServiceCapability.RPC
         names = (
@@ -197,7 +209,7 @@ class Controller(csi_services.ControllerServicer):
         _need(volume_id=request.volume_id)
         with self._locks[request.volume_id]:
             if self._volumes.get(request.volume_id) is not None:
-                attachment = self._attachments.get(request.volume_id)
+                attachment = self._attachment(request.volume_id)
                 if attachment is not None:
                     raise Refused(
                         grpc.StatusCode.FAILED_PRECONDITION,
@@ -205,6 +217,7 @@ class Controller(csi_services.ControllerServicer):
                     )
                 self.pool.delete(self.pool.volume(request.volume_id))
                 self._volumes.delete(request.volume_id)
+                self._attachments.delete(request.volume_id)
         return csi.DeleteVolumeResponse()
 
     @_answers
@@ -218,7 +231,7 @@ class Controller(csi_services.ControllerServicer):
             if self._nodes.get(request.node_id) is None:
                 raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no node {request.node_id}")
             wanted = {"node": request.node_id, "readonly": request.readonly}
-            attachment = self._attachments.get(request.volume_id)
+            attachment = self._attachment(request.volume_id)
             if attachment is None:
                 self._attachments.put(request.volume_id, wanted)
             elif attachment["node"] != request.node_id:
@@ -258,7 +271,7 @@ class Controller(csi_services.ControllerServicer):
         response = csi.ListVolumesResponse(next_token=token)
         for volume_id, record in volumes:
             entry = response.entries.add(volume=self._created(volume_id, record).volume)
-            attachment = self._attachments.get(volume_id)
+            attachment = self._attachment(volume_id)
             if attachment is not None:
                 entry.status.published_node_ids.append(attachment["node"])
         return response

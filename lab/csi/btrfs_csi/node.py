@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,38 @@ def _run(context: grpc.ServicerContext, *command: str) -> None:
 
 
 class Node(csi_services.NodeServicer):
-    """Mounts, unmounts and measures disks on one node."""
+    """Mounts, unmounts and measures disks on one node. ``own`` is a folder on the node's own file system."""
 
-    def __init__(self, pool: Pool, node_id: str) -> None:
+    def __init__(self, pool: Pool, node_id: str, own: Path) -> None:
         self._pool = pool
         self._node_id = node_id
         self._volumes = Records(pool.root, "volumes")
+        self._attachments = Records(pool.root, "attachments")
         self._nodes = Records(pool.root, "nodes")
+        self._own = Records(own, "nodes")
 
     def announce(self) -> None:
-        """Make the node known to the controller, which attaches disks to known nodes only."""
-        if self._nodes.get(self._node_id) is None:
-            self._nodes.put(self._node_id, {"name": self._node_id})
+        """Make the node known to the controller, which attaches disks to known nodes only.
+
+        A cloud detaches the disks of a machine that is deleted. Here a new machine of the same name does it for the one
+        before: the pool outlives a cluster, and the next one has nothing that would detach what it has not attached.
+        Not the machine's id: kind draws that anew at each start, when Kubernetes counts on its attachments still.
+        """
+        mine = self._own.get(self._node_id)
+        if mine is None:
+            mine = {"name": self._node_id, "machine": str(uuid.uuid4())}
+            self._own.put(self._node_id, mine)
+        known = self._nodes.get(self._node_id)
+        if known == mine:
+            return
+        # A record of an earlier driver doesn't say which machine it was; it is taken for this one.
+        if known is not None and "machine" in known:
+            for volume_id, attachment in list(self._attachments.all()):
+                if attachment["node"] == self._node_id:
+                    self._attachments.delete(volume_id)
+        # Last, so that a driver that is killed before does it again. The kubelet asks for no disk meanwhile: it learns
+        # of the driver afterwards.
+        self._nodes.put(self._node_id, mine)
 
     def _source(self, request: Any, context: grpc.ServicerContext) -> Path:
         if not request.volume_id:

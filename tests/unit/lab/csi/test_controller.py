@@ -493,6 +493,19 @@ def test_only_disks_that_exist_are_attached_to_nodes_that_exist(client: Client) 
     assert nodes_of(client, volume_id) == []
 
 
+def test_a_node_whose_record_was_removed_has_no_disks(client: Client) -> None:
+    volume_id, other = client.create("disk").volume_id, client.create("other").volume_id
+    client.publish(volume_id, "node-a")
+    client.publish(other, "node-a")
+    # By a person: the cluster was made anew, without that node.
+    Records(client.pool.root, "nodes").delete("node-a")
+    assert nodes_of(client, volume_id) == []
+    client.publish(volume_id, "node-b")
+    assert nodes_of(client, volume_id) == ["node-b"]
+    client.delete(other)
+    assert list(Records(client.pool.root, "attachments").all()) == [(volume_id, {"node": "node-b", "readonly": False})]
+
+
 def test_what_a_disk_can_be_used_for_is_confirmed_or_denied(client: Client) -> None:
     def validate(volume_id: str, *capabilities: Any) -> Any:
         request = csi.ValidateVolumeCapabilitiesRequest(volume_id=volume_id, volume_capabilities=capabilities)

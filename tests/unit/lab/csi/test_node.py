@@ -59,7 +59,8 @@ class Kubelet:
         self.disk = "disk-1"
         self.pool.create(self.disk, 100 * MIB)
         Records(self.pool.root, "volumes").put(self.disk, {"size": 100 * MIB})
-        self.node = Node(self.pool, "node-a")
+        self.machine = root / "machine-a"
+        self.node = Node(self.pool, "node-a", self.machine)
 
     @property
     def source(self) -> Path:
@@ -229,11 +230,82 @@ def test_a_node_is_known_to_the_controller_once_it_has_announced_itself(kubelet:
     nodes = Records(kubelet.pool.root, "nodes")
     assert nodes.get("node-a") is None
     kubelet.node.announce()
-    assert nodes.get("node-a") == {"name": "node-a"}
+    known = nodes.get("node-a")
+    assert known is not None
+    assert known["name"] == "node-a"
     kubelet.node.announce()
-    assert list(nodes.all()) == [("node-a", {"name": "node-a"})]
+    assert list(nodes.all()) == [("node-a", known)]
     answer = kubelet.node.NodeGetInfo(csi.NodeGetInfoRequest(), Context())
     assert answer.node_id == "node-a"
+
+
+# A machine that is gone has no disks; a new one of its name says so.
+
+
+def attached(kubelet: Kubelet) -> dict[str, str]:
+    """Attach a disk to node-a and one to node-b, as the controller does, unless they are; return which are."""
+    attachments = Records(kubelet.pool.root, "attachments")
+    for disk, node in (("disk-1", "node-a"), ("disk-2", "node-b")):
+        if attachments.get(disk) is None:
+            attachments.put(disk, {"node": node, "readonly": False})
+    return left(kubelet)
+
+
+def left(kubelet: Kubelet) -> dict[str, str]:
+    return {disk: one["node"] for disk, one in Records(kubelet.pool.root, "attachments").all()}
+
+
+def test_a_driver_that_starts_again_on_its_machine_keeps_the_disks(kubelet: Kubelet) -> None:
+    kubelet.node.announce()
+    before = attached(kubelet)
+    Node(kubelet.pool, "node-a", kubelet.machine).announce()
+    assert left(kubelet) == before == {"disk-1": "node-a", "disk-2": "node-b"}
+
+
+def test_a_new_machine_of_the_name_detaches_the_disks_of_the_one_before(kubelet: Kubelet, tmp_path: Path) -> None:
+    kubelet.node.announce()
+    attached(kubelet)
+    fresh = Node(kubelet.pool, "node-a", tmp_path / "machine-b")
+    fresh.announce()
+    assert left(kubelet) == {"disk-2": "node-b"}
+    # From then on it is the machine: what is attached to it stays.
+    before = attached(kubelet)
+    fresh.announce()
+    assert left(kubelet) == before
+
+
+def test_a_driver_that_is_killed_while_it_detaches_does_the_rest_at_its_next_start(
+    kubelet: Kubelet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubelet.node.announce()
+    attachments = Records(kubelet.pool.root, "attachments")
+    for number in range(3):
+        attachments.put(f"disk-{number}", {"node": "node-a", "readonly": False})
+    delete, gone = Records.delete, []
+
+    def die(self: Records, name: str) -> None:
+        if gone:
+            raise KeyboardInterrupt
+        delete(self, name)
+        gone.append(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "delete", die)
+        with pytest.raises(KeyboardInterrupt):
+            Node(kubelet.pool, "node-a", tmp_path / "machine-b").announce()
+    assert len(left(kubelet)) == 2
+    Node(kubelet.pool, "node-a", tmp_path / "machine-b").announce()
+    assert left(kubelet) == {}
+
+
+def test_a_record_of_an_earlier_driver_is_taken_for_this_machine(kubelet: Kubelet, tmp_path: Path) -> None:
+    Records(kubelet.pool.root, "nodes").put("node-a", {"name": "node-a"})
+    before = attached(kubelet)
+    kubelet.node.announce()
+    assert left(kubelet) == before
+    # And from then on it can be told from another one.
+    Node(kubelet.pool, "node-a", tmp_path / "machine-b").announce()
+    assert left(kubelet) == {"disk-2": "node-b"}
 
 
 def test_a_node_claims_the_usage_and_nothing_that_it_does_not_do(kubelet: Kubelet) -> None:

@@ -54,6 +54,17 @@ def test_a_snapshot_without_a_status_yet() -> None:
     assert _snapshots.shot(item, NOW, PATIENCE_S).state == "pending"
 
 
+def test_a_recovered_snapshot_says_what_it_is_of_and_when_it_was_taken() -> None:
+    item = snapshot("ann", at(0))
+    item["spec"]["source"] = {"volumeSnapshotContentName": "recovered"}
+    # Nobody says what it is of: it belongs to no disk, and no policy removes it.
+    assert _snapshots.shot(item, NOW, PATIENCE_S).claim == ""
+    item["metadata"]["annotations"][_snapshots.CLAIM_ANNOTATION] = "disk-ann"
+    item["metadata"]["annotations"][_snapshots.TAKEN_ANNOTATION] = at(5)
+    given = _snapshots.shot(item, NOW, PATIENCE_S)
+    assert (given.claim, given.taken) == ("disk-ann", NOW - timedelta(hours=5))
+
+
 @pytest.mark.parametrize(
     "labels", [None, {}, {_disks.STUDENT_LABEL: "ann"}, {"app.kubernetes.io/managed-by": "coursehub"}]
 )

@@ -15,6 +15,8 @@ from .report import ROOT, fail
 NAME = "coursehub-bench"
 PORT = 18100
 STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "coursehub"
+KUBECONFIG = STATE / NAME / "kubeconfig"
+CONTEXT = f"kind-{NAME}"
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,11 @@ class Run:
     changed: int
 
 
-def play(playbook: str, **variables: str) -> Run:
+def play(playbook: str, *, folder: str = "playbooks", **variables: str) -> Run:
     """Run a playbook against the benchmark's own cluster. Ends the benchmark where it fails."""
     settings = {"coursehub_name": NAME, "coursehub_cluster_port": PORT, **variables}
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        command = [".venv/bin/ansible-playbook", "-i", "inventories/local", f"playbooks/{playbook}.yml"]
+        command = [".venv/bin/ansible-playbook", "-i", "inventories/local", f"{folder}/{playbook}.yml"]
         start = time.monotonic()
         done = subprocess.run(
             [*command, "--extra-vars", json.dumps(settings)],
@@ -40,7 +42,7 @@ def play(playbook: str, **variables: str) -> Run:
         )
         seconds = time.monotonic() - start
         if done.returncode != 0:
-            fail(f"playbooks/{playbook}.yml ended with {done.returncode}; see above")
+            fail(f"{folder}/{playbook}.yml ended with {done.returncode}; see above")
         told = json.loads(Path(file.name).read_text(encoding="utf-8"))
     return Run(seconds=seconds, phases=told["phases"], changed=told["changed"])
 

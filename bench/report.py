@@ -63,6 +63,11 @@ def replaced(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
+def say(sentence: str) -> None:
+    """Tell what happens: a benchmark takes minutes."""
+    print(f"bench: {sentence}", flush=True)
+
+
 def fail(sentence: str) -> None:
     """End the benchmark with one sentence."""
     sys.exit(f"bench: {sentence}")

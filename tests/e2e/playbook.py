@@ -30,6 +30,19 @@ def module(name: str, *flags: str, **arguments: Any) -> dict[str, Any]:
     return dict(json.loads(result))
 
 
+def start(name: str, file: Path, **arguments: Any) -> subprocess.Popen[str]:
+    """Start a module without Ansible around it, a process that can be killed; its arguments are written to the file."""
+    file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, "-m", f"ansible_collections.coursehub.jupyterhub.plugins.modules.{name}", str(file)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "build/installed")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def _run(command: str, *words: str, seconds: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(Path(sys.executable).parent / command), *words],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import LAST_START_ANNOTATION
 
 from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.disks.bare import Bare, bare_disks
 from tests.e2e.playbook import module
 from tests.e2e.student import Student
 
@@ -101,3 +102,10 @@ def home(url: str, cluster: Cluster, request: pytest.FixtureRequest) -> Home:
     """The home of a student of the test's own."""
     name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.removeprefix("test_"))
     return Home(url, cluster, name.replace("_", "-").strip("-")[:40].strip("-"))
+
+
+@pytest.fixture(scope="module")
+def hundred(cluster: Cluster) -> Iterator[Bare]:
+    """The disks of 100 students who have no servers."""
+    with bare_disks(cluster, "fault", 100) as disks:
+        yield disks

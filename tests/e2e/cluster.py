@@ -22,6 +22,7 @@ class Cluster:
 
     def __init__(self, kubeconfig: str, context: str) -> None:
         self.kube = Kube(kubeconfig, context)
+        self._kubeconfig, self._context = kubeconfig, context
         self._api = config.new_client_from_config(config_file=kubeconfig, context=context)
 
     def pod_of(self, student: str) -> Object:
@@ -60,6 +61,13 @@ class Cluster:
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None, **body: Any) -> None:
         self.kube.request("DELETE", self.kube.path(api_version, kind, namespace, name), body or None)
+
+    def delete_as(self, user: str, path: str) -> str:
+        """Try to delete something as someone else, without doing it; return the status and what was said."""
+        api = config.new_client_from_config(config_file=self._kubeconfig, context=self._context)
+        headers = {"Accept": "application/json", "Impersonate-User": user}
+        answer = api.call_api("DELETE", f"{api.configuration.host}{path}?dryRun=All", headers)
+        return f"{answer.status} {answer.read().decode()}"
 
     def wait(
         self, api_version: str, kind: str, namespace: str | None, done: Callable[[list[Object]], bool], seconds: float

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import pytest
+
 from tests.e2e.cluster import HUB, STUDENTS, Cluster
 from tests.e2e.disks.conftest import Home, Module
 from tests.e2e.playbook import module
@@ -67,12 +69,24 @@ def test_all_students_in_one_run(home: Home, cluster: Cluster, arguments: dict[s
     assert {one["snapshot"] for one in result["students"]} - {""} <= ready
 
 
-def test_the_schedule_runs_in_the_cluster_with_rights_of_its_own(home: Home, cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("schedule_name", "said"),
+    [
+        ("snapshots", "snapshots taken"),
+        ("grow", "disks looked at"),
+        ("drill", "students have no snapshot that could be restored"),
+    ],
+)
+def test_each_schedule_runs_in_the_cluster_with_rights_of_its_own(
+    home: Home, cluster: Cluster, snapshot: Module, schedule_name: str, said: str
+) -> None:
     home.write(work="done")
-    schedule = cluster.kube.get("batch/v1", "CronJob", "snapshots", HUB)
+    if schedule_name == "drill":
+        snapshot(home.student.name)
+    schedule = cluster.kube.get("batch/v1", "CronJob", schedule_name, HUB)
     assert schedule is not None
     assert schedule["spec"]["concurrencyPolicy"] == "Forbid"
-    name = f"snapshots-{uuid.uuid4().hex[:6]}"
+    name = f"{schedule_name}-{uuid.uuid4().hex[:6]}"
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -94,8 +108,8 @@ def test_the_schedule_runs_in_the_cluster_with_rights_of_its_own(home: Home, clu
         (pod,) = cluster.pods(HUB, f"batch.kubernetes.io/job-name={name}")
         log = cluster.log(pod["metadata"]["name"], HUB)
         assert pod["status"]["phase"] == "Succeeded", log
-        assert "snapshots taken" in log
-        assert names(cluster, home.student.name) != []
+        assert said in log
+        assert schedule_name != "snapshots" or names(cluster, home.student.name) != []
     finally:
         cluster.delete("batch/v1", "Job", name, HUB, propagationPolicy="Background")
 
@@ -107,6 +121,15 @@ def test_the_schedules_account_can_not_touch_a_disk(cluster: Cluster) -> None:
             assert not _may(cluster, verb, resource, group), f"{verb} {resource}"
     # A control: what it is there for, it may.
     assert _may(cluster, "create", "volumesnapshots", "snapshot.storage.k8s.io")
+
+
+def test_a_drill_can_not_remove_a_students_disk(home: Home, cluster: Cluster) -> None:
+    home.write(work="done")
+    drill, claims = f"system:serviceaccount:{HUB}:drill", f"/api/v1/namespaces/{STUDENTS}/persistentvolumeclaims"
+    refused = cluster.delete_as(drill, f"{claims}/disk-{home.student.name}")
+    assert "a drill touches its own scratch disks and workers alone" in refused
+    # A control: one of its own it could remove, if there were one.
+    assert cluster.delete_as(drill, f"{claims}/scratch-none").startswith("404")
 
 
 def _may(cluster: Cluster, verb: str, resource: str, group: str) -> bool:

@@ -91,6 +91,7 @@ async def mark_start(spawner: Any) -> None:
     moment = {LAST_START: datetime.now(UTC).isoformat(timespec="seconds")}
     # For a disk that this start makes.
     spawner.storage_extra_annotations = {**spawner.storage_extra_annotations, **moment}
+    spawner.disk_is_full = False
     body = {"metadata": {"annotations": moment}}
     claim = await _unless_absent(
         spawner.api.patch_namespaced_persistent_volume_claim, spawner.pvc_name, spawner.namespace, body

@@ -228,3 +228,21 @@ def test_no_server_is_started_on_a_disk_that_is_being_restored(claims: dict[str,
     with pytest.raises(server.BeingRestoredError) as refused:
         asyncio.run(server.mark_start(Spawner(claims)))
     assert "just being restored" in refused.value.jupyterhub_message
+
+
+def test_no_server_is_started_on_a_disk_that_is_being_removed() -> None:
+    assert server.REMOVAL == _disks.REMOVAL_ANNOTATION
+    with pytest.raises(server.BeingRemovedError) as refused:
+        asyncio.run(server.mark_start(Spawner({"disk-ann": {server.REMOVAL: "true"}})))
+    assert "was archived" in refused.value.jupyterhub_message
+
+
+@pytest.mark.parametrize(
+    ("claims", "full"),
+    [({"disk-ann": {server.FULL: "true"}}, True), ({"disk-ann": None}, False), ({}, False)],
+)
+def test_a_full_disk_is_known_at_the_start(claims: dict[str, dict[str, str] | None], full: bool) -> None:
+    assert server.FULL == _disks.FULL_ANNOTATION
+    spawner = Spawner(claims)
+    asyncio.run(server.mark_start(spawner))
+    assert spawner.disk_is_full is full

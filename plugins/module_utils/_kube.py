@@ -236,7 +236,15 @@ class Kube:
         items: Objects = []
         query = {**query, "limit": 500}
         while True:
-            page = self.request("GET", path, **query)
+            try:
+                page = self.request("GET", path, **query)
+            except ApiError as error:
+                if error.status != 410 or "continue" not in query:
+                    raise
+                # The rest of a list is known for some minutes only. Then all of it is asked for at once.
+                items = []
+                query = {key: value for key, value in query.items() if key not in ("limit", "continue")}
+                continue
             items += page["items"]
             token = page["metadata"].get("continue")
             if not token:
@@ -247,7 +255,13 @@ class Kube:
     def watch(self, path: str, version: str, seconds: float, **query: Any) -> Iterator[Object]:
         """Yield the events of a collection from a version on, for so many seconds at most."""
         query = {**query, "watch": 1, "resourceVersion": version, "timeoutSeconds": max(1, int(seconds))}
-        response = self._open("GET", path, None, query, timeout=seconds + 5)
+        try:
+            response = self._open("GET", path, None, query, timeout=seconds + 5)
+        except ApiError as error:
+            if error.status != 410:
+                raise
+            # The version is too old, which most servers tell by an event: who waits, lists again and goes on.
+            return
         try:
             for line in _lines(response):
                 yield json.loads(line)

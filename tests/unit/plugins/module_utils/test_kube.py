@@ -114,6 +114,26 @@ def test_a_server_that_stumbles_is_asked_again(kube: Kube, api: Api) -> None:
 
 
 @pytest.mark.usefixtures("outage")
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_is_made_is_asked_for_again_too(kube: Kube, api: Api, status: int) -> None:
+    kube.request("GET", PODS)
+    api.answer_next("POST", PODS, refused(status, "later", Retry_After="0.01"))
+    assert kube.request("POST", PODS, pod("a"))["metadata"]["name"] == "a"
+    assert api.asked_for("POST") == [PODS] * 2
+    assert f"{PODS}/a" in api.objects
+
+
+@pytest.mark.usefixtures("outage")
+def test_a_server_that_made_it_and_stumbled_then_says_that_it_is_there(kube: Kube, api: Api) -> None:
+    kube.request("GET", PODS)
+    api.put(f"{PODS}/a", pod("a"))
+    api.answer_next("POST", PODS, refused(500, "etcd is busy"))
+    with pytest.raises(ApiError, match="already exists") as refusal:
+        kube.request("POST", PODS, pod("a"))
+    assert refusal.value.status == 409
+
+
+@pytest.mark.usefixtures("outage")
 def test_a_server_that_goes_on_stumbling_is_given_up(kube: Kube, api: Api) -> None:
     kube.request("GET", PODS)
     api.answer_next("GET", PODS, *[refused(500, "etcd is gone")] * 1000)
@@ -217,6 +237,28 @@ def test_a_list_comes_in_pages_and_each_item_has_its_kind(kube: Kube, api: Api) 
     ]
 
 
+def test_a_list_whose_next_page_is_gone_is_asked_for_whole(kube: Kube, api: Api) -> None:
+    old, fresh = ({"metadata": {"name": name}} for name in ("old", "fresh"))
+    api.answer_next(
+        "GET",
+        PODS,
+        Answer(body={"items": [old], "metadata": {"continue": "more"}}),
+        refused(410, "the provided continue parameter is too old"),
+        Answer(body={"items": [fresh], "metadata": {}}),
+    )
+    found = kube.list("v1", "Pod", "ns", labelSelector="a=b")
+    # Not what was seen of the older list besides.
+    assert [item["metadata"]["name"] for item in found] == ["fresh"]
+    assert [request.query for request in api.asked if request.path == PODS][2] == {"labelSelector": "a=b"}
+
+
+def test_a_list_that_is_gone_again_and_again_is_given_up(kube: Kube, api: Api) -> None:
+    first = Answer(body={"items": [], "metadata": {"continue": "more"}})
+    api.answer_next("GET", PODS, first, refused(410, "too old"), refused(410, "too old"))
+    with pytest.raises(ApiError, match="too old"):
+        kube.list("v1", "Pod", "ns")
+
+
 def test_a_list_of_a_kind_that_is_absent_is_empty(kube: Kube) -> None:
     assert kube.list("example.org/v1", "Thing") == []
 
@@ -263,6 +305,26 @@ def test_events_are_followed_until_it_is_done(kube: Kube, api: Api) -> None:
 def test_a_watch_that_has_become_too_old_is_begun_again(kube: Kube, api: Api) -> None:
     gone = event("ERROR", {"code": 410, "message": "too old resource version"})
     api.answer_next("GET", PODS, listed(pod("a", "Pending")), Answer(lines=(gone,)), listed(pod("a")))
+    assert running(kube.wait("v1", "Pod", "ns", running, soon()))
+
+
+def test_a_watch_that_is_refused_as_too_old_is_begun_again(kube: Kube, api: Api) -> None:
+    api.answer_next(
+        "GET", PODS, listed(pod("a", "Pending")), refused(410, "too old resource version"), listed(pod("a"))
+    )
+    assert running(kube.wait("v1", "Pod", "ns", running, soon()))
+
+
+def test_a_watch_that_is_forbidden_is_a_failure(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, listed(pod("a", "Pending")), refused(403, "pods is forbidden"))
+    with pytest.raises(ApiError, match="pods is forbidden"):
+        kube.wait("v1", "Pod", "ns", running, soon())
+
+
+@pytest.mark.usefixtures("outage")
+def test_a_watch_that_the_server_stumbles_over_is_begun_again(kube: Kube, api: Api) -> None:
+    stumbles = (refused(500, "etcd is busy"), refused(429, "later", Retry_After="0.01"))
+    api.answer_next("GET", PODS, listed(pod("a", "Pending")), *stumbles, Answer(lines=(event("MODIFIED", pod("a")),)))
     assert running(kube.wait("v1", "Pod", "ns", running, soon()))
 
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course, _kube
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._course import Course
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 from ansible_collections.coursehub.jupyterhub.plugins.modules.student_disk_snapshot import Run
 
-from tests.unit.plugins.api import Answer, Api, now, refused
+from tests.unit.plugins.api import Answer, Api, Request, now, refused
 from tests.unit.plugins.disks import NAMESPACE, claim, pod, snapshot
 
 Object = dict[str, Any]
@@ -241,6 +241,39 @@ def test_two_runs_in_the_same_second_take_one(course: Students, monkeypatch: pyt
     first, second = course.run(), course.run()
     assert of(second, "ann") == of(first, "ann")
     assert len(course.snapshots) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_server_that_stumbles_costs_nobody_the_snapshot(
+    course: Students, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(_kube, "OUTAGE_INTERVAL_S", 0.01)
+    course.enrol(*"abcdefgh")
+    course.api.answer_next("POST", SHOTS, *[refused(status, "later", Retry_After="0.01")] * 5)
+    result = course.run()
+    assert [one["failed"] for one in result["students"] if one["failed"]] == []
+    assert sorted(one["snapshot"] for one in result["students"]) == course.snapshots
+
+
+def test_a_snapshot_that_was_made_though_the_server_said_it_stumbled(
+    course: Students, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_kube, "OUTAGE_INTERVAL_S", 0.01)
+    course.enrol("ann")
+
+    def made_all_the_same(request: Request) -> bool:
+        if request.method != "POST" or request.path != SHOTS or request.body is None:
+            return False
+        path = f"{SHOTS}/{request.body['metadata']['name']}"
+        item = course.api.put(
+            path, {**request.body, "metadata": {"creationTimestamp": now(), **request.body["metadata"]}}
+        )
+        course.api.on_create(path, item)
+        return True
+
+    course.api.script.append((made_all_the_same, refused(500, "the answer was lost")))
+    (one,) = course.run()["students"]
+    assert (one["failed"], [one["snapshot"]]) == ("", course.snapshots)
 
 
 def test_what_can_not_be_removed_is_named(course: Students) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
@@ -130,17 +131,16 @@ def ready_snapshots(kube: Kube, namespace: str) -> int:
     return sum(map(is_ready, kube.list(*SHOT, namespace)))
 
 
+def _gone(names: set[str], found: list[Object]) -> bool:
+    return not names & {item["metadata"]["name"] for item in found}
+
+
 def remove_snapshots(kube: Kube, namespace: str) -> None:
     """Remove all snapshots of a namespace, a batch after the other, and wait until the storage has none of them."""
     names = [str(item["metadata"]["name"]) for item in kube.list(*SHOT, namespace)]
     for batch in batches(names):
         _each(batch, lambda name: kube.request("DELETE", kube.path(*SHOT, namespace, name)))
-        going = set(batch)
-
-        def gone(found: list[Object], going: set[str] = going) -> bool:
-            return not going & {item["metadata"]["name"] for item in found}
-
-        _await(kube, SHOT, namespace, gone, "snapshots are still there")
+        _await(kube, SHOT, namespace, partial(_gone, set(batch)), "snapshots are still there")
 
     def none_of_ours(found: list[Object]) -> bool:
         return all(item["spec"]["volumeSnapshotRef"]["namespace"] != namespace for item in found)

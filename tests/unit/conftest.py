@@ -1,4 +1,4 @@
-"""Property tests that do the same on every run, on a slow machine too; a client and the small API server it speaks to."""
+"""Property tests that do the same on every run; a client, and the small API server that it speaks to."""
 
 from __future__ import annotations
 

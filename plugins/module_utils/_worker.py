@@ -80,7 +80,6 @@ def pod(task: Task, name: str, namespace: str, image: str) -> Object:
             # A worker that was asked to end has nothing to say: what it began is put right by the next run.
             "terminationGracePeriodSeconds": 1,
             **({"nodeSelector": {"kubernetes.io/hostname": task.node}} if task.node else {}),
-            "tolerations": [{"key": "hub.jupyter.org/dedicated", "operator": "Exists"}],
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": UID,

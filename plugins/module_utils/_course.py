@@ -127,25 +127,20 @@ class Course:
 
     def _await(self, names: Mapping[str, str], deadline: float, phase: _progress.Phase) -> dict[str, _snapshots.Shot]:
         """Wait for snapshots by one watch; return them as last seen, by name."""
-        counted: set[str] = set()
-
-        def all_ready(found: list[Object]) -> bool:
-            ready = {item["metadata"]["name"] for item in found if (item.get("status") or {}).get("readyToUse") is True}
-            for name in names.keys() & ready - counted:
-                counted.add(name)
-                phase.done(names[name])
-            return names.keys() <= ready
-
-        found = self.kube.wait(
-            _snapshots.API_VERSION,
-            _snapshots.KIND,
-            self.namespace,
-            all_ready,
-            deadline,
-            labelSelector=_disks.STUDENT_LABEL,
-        )
+        waiting = set(names)
+        state: dict[str, Object] = {}
+        for state, changed in self.kube.follow(
+            _snapshots.API_VERSION, _snapshots.KIND, self.namespace, deadline, labelSelector=_disks.STUDENT_LABEL
+        ):
+            for item in changed:
+                name = item["metadata"]["name"]
+                if name in waiting and (item.get("status") or {}).get("readyToUse") is True:
+                    waiting.remove(name)
+                    phase.done(names[name])
+            if not waiting:
+                break
         now = datetime.now(UTC)
-        return {item["metadata"]["name"]: _snapshots.shot(item, now, 0) for item in found}
+        return {item["metadata"]["name"]: _snapshots.shot(item, now, 0) for item in state.values()}
 
     def remove(self, snapshots: Iterable[str]) -> dict[str, CoursehubError]:
         """Remove snapshots; return what failed, by name."""

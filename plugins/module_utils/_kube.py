@@ -19,6 +19,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors impor
 
 try:
     import yaml
+    from kubernetes import client as kubernetes_client
     from kubernetes import config as kubernetes_config
     from urllib3.exceptions import HTTPError
 except ImportError:
@@ -32,9 +33,15 @@ else:
 REQUEST_TIMEOUT_S = 65
 # How often a request is made again that the server asks to repeat later.
 ATTEMPTS = 30
-# How long a server that has answered before may be away or stumble, and how often it is asked meanwhile.
-OUTAGE_S = 90
+# Connections that are kept open: _bulk.WORKERS at once, and a watch and a lock beside them. By default it is five for
+# each core, and the others of a bulk would greet the server anew with each request.
+CONNECTIONS = 24
+# How long a server that has answered before may be away or stumble, and how often it is asked meanwhile. One that a
+# kubelet restarts comes half a minute after its manifest.
+OUTAGE_S = 180
 OUTAGE_INTERVAL_S = 1.0
+# How long after that a refusal may be because the server has not read yet who may do what.
+SETTLING_S = 15
 # How often a server that starts is asked whether it is ready.
 READY_INTERVAL_S = 0.5
 FIELD_MANAGER = "coursehub"
@@ -55,6 +62,10 @@ class ApiError(CoursehubError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class BrokenOff(CoursehubError):
+    """The answer to a request that was granted did not come whole."""
 
 
 def check_context(kubeconfig: str, context: str) -> None:
@@ -83,17 +94,26 @@ class Kube:
         check_context(kubeconfig, context)
         try:
             self._api = kubernetes_config.new_client_from_config(
-                config_file=kubeconfig, context=context, persist_config=False
+                config_file=kubeconfig,
+                context=context,
+                persist_config=False,
+                client_configuration=kubernetes_client.Configuration(connection_pool_maxsize=CONNECTIONS),
             )
         except kubernetes_config.ConfigException as error:
             raise CoursehubError(f"{kubeconfig} can't be used: {error}") from error
         self._host = self._api.configuration.host
         self._resources: dict[str, dict[str, Object]] = {}
         self._answered = False
+        # When it stumbled last, in ``time.monotonic`` seconds.
+        self._stumbled = float("-inf")
 
     def request(self, method: str, path: str, body: Object | None = None, **query: Any) -> Object:
         """Return the answer as JSON. Raises ApiError, CoursehubError where nobody answers."""
-        return self._read(self._open(method, path, body, query))
+        try:
+            return self._read(self._open(method, path, body, query))
+        except BrokenOff:
+            # A server that was killed while it spoke. As after any stumble, what it did may be done already.
+            return self._read(self._open(method, path, body, query))
 
     def ask(self, path: str) -> Object:
         """Return an answer that may fail: of something behind the API server, whose own state it is not."""
@@ -107,7 +127,7 @@ class Kube:
         try:
             answer: Object = json.loads(response.read())
         except HTTPError as error:
-            raise CoursehubError(f"the cluster at {self._host} broke off its answer: {error}") from error
+            raise BrokenOff(f"the cluster at {self._host} broke off its answer: {error}") from error
         finally:
             response.release_conn()
         return answer
@@ -137,7 +157,8 @@ class Kube:
             try:
                 response = self._send(method, path, body, query, headers, timeout)
             except CoursehubError:
-                if time.monotonic() >= deadline:
+                self._stumbled = time.monotonic()
+                if self._stumbled >= deadline:
                     raise
                 time.sleep(OUTAGE_INTERVAL_S)
                 continue
@@ -151,6 +172,9 @@ class Kube:
                 # The server asks for a pause: it is overloaded, or has just learnt of the kind.
                 time.sleep(min(10.0, float(response.headers.get("Retry-After") or 1)))
             elif response.status >= 500 and time.monotonic() < deadline:
+                self._stumbled = time.monotonic()
+                time.sleep(OUTAGE_INTERVAL_S)
+            elif response.status in (401, 403) and time.monotonic() < min(deadline, self._stumbled + SETTLING_S):
                 time.sleep(OUTAGE_INTERVAL_S)
             elif response.status == 429:
                 raise ApiError(429, f"the cluster is too busy: {message}")
@@ -285,25 +309,40 @@ class Kube:
         ``deadline`` is in ``time.monotonic`` seconds. When it passes, the collection is
         returned all the same: the caller knows best what to say about it.
         """
+        state: dict[str, Object] = {}
+        for state, _changed in self.follow(api_version, kind, namespace, deadline, **query):
+            if done(list(state.values())):
+                break
+        return list(state.values())
+
+    def follow(
+        self, api_version: str, kind: str, namespace: str | None, deadline: float, **query: Any
+    ) -> Iterator[tuple[dict[str, Object], Objects]]:
+        """Yield a collection by uid, and what is new, changed or gone in it, as often as that happens.
+
+        At first, and whenever it is listed anew, all of it counts as changed. Of many objects only a few change at a
+        time: who looks at those alone saves a look at each object for each event. ``deadline`` is in
+        ``time.monotonic`` seconds; at least one is yielded.
+        """
         path = self.path(api_version, kind, namespace)
         while True:
             answer = self.request("GET", path, **query)
             state = {item["metadata"]["uid"]: item for item in answer["items"]}
+            yield state, list(state.values())
             left = deadline - time.monotonic()
-            if done(list(state.values())) or left <= 0:
-                return list(state.values())
+            if left <= 0:
+                return
             for event in self.watch(path, answer["metadata"]["resourceVersion"], left, **query):
                 if event["type"] == "ERROR":
                     break
                 if event["type"] == "BOOKMARK":
                     continue
-                uid = event["object"]["metadata"]["uid"]
+                item = event["object"]
                 if event["type"] == "DELETED":
-                    state.pop(uid, None)
+                    state.pop(item["metadata"]["uid"], None)
                 else:
-                    state[uid] = event["object"]
-                if done(list(state.values())):
-                    return list(state.values())
+                    state[item["metadata"]["uid"]] = item
+                yield state, [item]
 
 
 def _lines(response: Any) -> Iterator[bytes]:

@@ -47,7 +47,13 @@ def _run(command: str, *words: str, seconds: float = TIMEOUT_S) -> subprocess.Co
     return subprocess.run(
         [str(Path(sys.executable).parent / command), *words],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/installed"), "ANSIBLE_NOCOLOR": "1"},
+        # Molecule forces colours on all that runs under it; what is read here must have none.
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/installed"),
+            "ANSIBLE_FORCE_COLOR": "0",
+            "ANSIBLE_NOCOLOR": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -176,8 +176,39 @@ def test_nobody_answers(tmp_path: Path) -> None:
         Kube(str(path), "kind-test").request("GET", PODS)
 
 
-def test_an_answer_that_is_cut(kube: Kube, api: Api) -> None:
+@pytest.mark.usefixtures("outage")
+def test_a_server_that_does_not_know_yet_who_may_do_what_is_asked_again(kube: Kube, api: Api) -> None:
+    kube.request("GET", PODS)
+    api.answer_next("GET", PODS, refused(503, "starting"), refused(403, "forbidden"), refused(401, "unauthorized"))
+    assert kube.request("GET", PODS)["items"] == []
+    assert len(api.asked) == 5
+
+
+@pytest.mark.usefixtures("outage")
+def test_a_refusal_long_after_an_outage_is_one(kube: Kube, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kube, "SETTLING_S", 0)
+    kube.request("GET", PODS)
+    api.answer_next("GET", PODS, refused(503, "starting"), refused(403, "forbidden"))
+    with pytest.raises(ApiError, match="forbidden"):
+        kube.request("GET", PODS)
+
+
+def test_a_refusal_without_an_outage_is_told_at_once(kube: Kube, api: Api) -> None:
+    kube.request("GET", PODS)
+    api.answer_next("GET", PODS, refused(403, "forbidden"))
+    with pytest.raises(ApiError, match="forbidden"):
+        kube.request("GET", PODS)
+    assert len(api.asked) == 2
+
+
+def test_an_answer_that_is_cut_is_asked_for_again(kube: Kube, api: Api) -> None:
     api.answer_next("GET", PODS, Answer(body={"items": []}, cut=True))
+    assert kube.request("GET", PODS)["items"] == []
+    assert len(api.asked) == 2
+
+
+def test_an_answer_that_is_cut_again(kube: Kube, api: Api) -> None:
+    api.answer_next("GET", PODS, *[Answer(body={"items": []}, cut=True)] * 2)
     with pytest.raises(CoursehubError, match="broke off its answer"):
         kube.request("GET", PODS)
 

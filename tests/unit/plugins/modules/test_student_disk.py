@@ -259,7 +259,7 @@ def test_a_roster_may_name_students_without_a_disk(course: Students, tmp_path: P
 
 def test_an_answer_that_was_lost_does_no_harm(course: Students) -> None:
     archiver(course)
-    course.api.answer_next("POST", f"/api/v1/namespaces/{NAMESPACE}/pods", Answer(cut=True))
+    course.api.answer_next("POST", f"/api/v1/namespaces/{NAMESPACE}/pods", Answer(cut=True), Answer(cut=True))
     with_error = run(course, "archived", "ann")["students"][0]["failed"]
     assert "broke off its answer" in with_error
     assert run(course, "archived", "ann")["students"][0]["done"] == ["archived"]

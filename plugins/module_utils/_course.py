@@ -128,10 +128,11 @@ class Course:
     def _await(self, names: Mapping[str, str], deadline: float, phase: _progress.Phase) -> dict[str, _snapshots.Shot]:
         """Wait for snapshots by one watch; return them as last seen, by name."""
         waiting = set(names)
-        state: dict[str, Object] = {}
-        for state, changed in self.kube.follow(
+        seen: dict[str, Object] = {}
+        for found, changed in self.kube.follow(
             _snapshots.API_VERSION, _snapshots.KIND, self.namespace, deadline, labelSelector=_disks.STUDENT_LABEL
         ):
+            seen = found
             for item in changed:
                 name = item["metadata"]["name"]
                 if name in waiting and (item.get("status") or {}).get("readyToUse") is True:
@@ -140,7 +141,7 @@ class Course:
             if not waiting:
                 break
         now = datetime.now(UTC)
-        return {item["metadata"]["name"]: _snapshots.shot(item, now, 0) for item in state.values()}
+        return {item["metadata"]["name"]: _snapshots.shot(item, now, 0) for item in seen.values()}
 
     def remove(self, snapshots: Iterable[str]) -> dict[str, CoursehubError]:
         """Remove snapshots; return what failed, by name."""

@@ -64,7 +64,7 @@ class ApiError(CoursehubError):
         self.status = status
 
 
-class BrokenOff(CoursehubError):
+class BrokenOffError(CoursehubError):
     """The answer to a request that was granted did not come whole."""
 
 
@@ -111,7 +111,7 @@ class Kube:
         """Return the answer as JSON. Raises ApiError, CoursehubError where nobody answers."""
         try:
             return self._read(self._open(method, path, body, query))
-        except BrokenOff:
+        except BrokenOffError:
             # A server that was killed while it spoke. As after any stumble, what it did may be done already.
             return self._read(self._open(method, path, body, query))
 
@@ -127,7 +127,7 @@ class Kube:
         try:
             answer: Object = json.loads(response.read())
         except HTTPError as error:
-            raise BrokenOff(f"the cluster at {self._host} broke off its answer: {error}") from error
+            raise BrokenOffError(f"the cluster at {self._host} broke off its answer: {error}") from error
         finally:
             response.release_conn()
         return answer

@@ -25,6 +25,9 @@ NAME = "coursehub-disks"
 DURATION_S = 30
 RENEWAL_S = 8
 
+# Documented in doc_fragments/lock.py.
+ARGUMENTS: dict[str, dict[str, Any]] = {"lock_timeout": {"type": "int", "default": 300}}
+
 
 class Lock:
     """Held while in the ``with`` block.

@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.lock
   - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
   - coursehub.jupyterhub.students.servers
@@ -64,10 +65,6 @@ options:
     description: Seconds for all of it.
     type: int
     default: 3600
-  lock_timeout:
-    description: Seconds to wait for another run on the same disks.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -143,6 +140,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disk_module,
     _hub,
+    _lock,
     _presence,
     _removal,
 )
@@ -173,7 +171,7 @@ def main() -> None:
             "image": {"type": "str"},
             "snapshot_class": {"type": "str"},
             "wait_timeout": {"type": "int", "default": 3600},
-            "lock_timeout": {"type": "int", "default": 300},
+            **_lock.ARGUMENTS,
         },
         required_if=[
             ("state", "archived", ["target", "snapshot_class"]),

@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.lock
   - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
   - coursehub.jupyterhub.students.workers
@@ -34,10 +35,6 @@ options:
     description: Seconds for all of it.
     type: int
     default: 1800
-  lock_timeout:
-    description: Seconds to wait for another run on the same disks.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -112,6 +109,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _disk_module,
     _disks,
     _kube,
+    _lock,
     _snapshots,
     _worker,
     _workers,
@@ -220,7 +218,7 @@ def main() -> None:
             "sample": {"type": "int", "default": 5},
             "image": {"type": "str"},
             "wait_timeout": {"type": "int", "default": 1800},
-            "lock_timeout": {"type": "int", "default": 300},
+            **_lock.ARGUMENTS,
         },
         supports_check_mode=True,
     )

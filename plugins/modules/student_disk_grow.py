@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.lock
   - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
 options:
@@ -34,10 +35,6 @@ options:
     required: true
   wait_timeout:
     description: Seconds until all disks must have grown.
-    type: int
-    default: 300
-  lock_timeout:
-    description: Seconds to wait for another run on the same disks.
     type: int
     default: 300
 """
@@ -109,6 +106,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _disk_module,
     _disks,
     _growth,
+    _lock,
     _sizes,
 )
 
@@ -182,7 +180,7 @@ def main() -> None:
             "step": {"type": "str", "default": "1Gi"},
             "limit": {"type": "str", "required": True},
             "wait_timeout": {"type": "int", "default": 300},
-            "lock_timeout": {"type": "int", "default": 300},
+            **_lock.ARGUMENTS,
         },
         supports_check_mode=True,
     )

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.students
+  - coursehub.jupyterhub.lock
   - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students.servers
   - coursehub.jupyterhub.students.workers
@@ -52,10 +53,6 @@ options:
     description: Seconds for all of it.
     type: int
     default: 600
-  lock_timeout:
-    description: Seconds to wait for another run on the same disks.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -149,6 +146,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _disk_module,
     _disks,
     _hub,
+    _lock,
     _paths,
     _restore,
     _servers,
@@ -364,7 +362,7 @@ def main() -> None:
             "image": {"type": "str"},
             "snapshot_class": {"type": "str", "required": True},
             "wait_timeout": {"type": "int", "default": 600},
-            "lock_timeout": {"type": "int", "default": 300},
+            **_lock.ARGUMENTS,
         },
         mutually_exclusive=[("snapshot", "at"), ("new_disk", "paths")],
         required_one_of=[("snapshot", "at")],

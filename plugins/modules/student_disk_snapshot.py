@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.students
+  - coursehub.jupyterhub.lock
   - coursehub.jupyterhub.progress
 options:
   snapshot_class:
@@ -69,10 +70,6 @@ options:
     description: Seconds until all snapshots must be ready. One that isn't has failed.
     type: int
     default: 600
-  lock_timeout:
-    description: Seconds to wait for another run on the same disks.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -139,6 +136,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disk_module,
     _disks,
+    _lock,
     _retention,
     _snapshots,
 )
@@ -244,7 +242,7 @@ def main() -> None:
             "time_zone": {"type": "str", "default": "UTC"},
             "skip_unchanged": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 600},
-            "lock_timeout": {"type": "int", "default": 300},
+            **_lock.ARGUMENTS,
         },
         supports_check_mode=True,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _progress
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _progress, _recovering
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._course import Course
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
@@ -47,7 +47,7 @@ class Fresh:
 
     def run(self, *, check_mode: bool = False, **more: Any) -> Object:
         defaults = {"state": self.state, "wait_snapshots": True, "wait_timeout": 5, "lock_timeout": 5}
-        return course_recover.Run(self.kube, {**defaults, **more}, check_mode)()
+        return _recovering.Recovering(self.kube, {**defaults, **more}, check_mode)()
 
     def whole(self) -> None:
         """Check that everyone has what they had, and that nothing of it will go with its claim."""
@@ -291,15 +291,15 @@ def test_a_claim_that_is_not_bound_is_named(fresh: Fresh, monkeypatch: pytest.Mo
 def test_a_claim_that_a_hub_makes_meanwhile_is_not_taken_for_ours(
     fresh: Fresh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = course_recover.Run._look
+    look = _recovering.Recovering._look
 
-    def start(self: course_recover.Run) -> Any:
+    def start(self: _recovering.Recovering) -> Any:
         plan = look(self)
         new = copy.deepcopy(fresh.state["disks"][1]["claim"])
         fresh.storage.add({**new, "spec": {**new["spec"], "volumeName": "pvc-new"}}, "")
         return plan
 
-    monkeypatch.setattr(course_recover.Run, "_look", start)
+    monkeypatch.setattr(_recovering.Recovering, "_look", start)
     failed = {one["name"]: one["failed"] for one in fresh.run(wait_timeout=0)["disks"] if one["failed"]}
     assert failed == {"disk-ann": "the claim was not bound to its volume after 0 s: someone made it on pvc-new"}
 

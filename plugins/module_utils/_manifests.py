@@ -152,7 +152,7 @@ def not_ready(item: Object) -> str:
     kind = item["kind"]
     spec, status = item.get("spec", {}), item.get("status", {})
     if kind == "CustomResourceDefinition":
-        met = {c["type"] for c in status.get("conditions", []) if c["status"] == "True"}
+        met = {c["type"] for c in status.get("conditions") or [] if c["status"] == "True"}
         return "" if "Established" in met else "not established"
     if kind not in WORKLOADS:
         return ""
@@ -187,7 +187,7 @@ def pod_trouble(pod: Object) -> str:
                 return f"{container['name']}: {detail.get('reason')} {more}".strip() + (
                     f" (exit code {code})" if code else ""
                 )
-    for condition in status.get("conditions", []):
+    for condition in status.get("conditions") or []:
         if condition["status"] == "False" and condition["type"] in ("PodScheduled", "Ready"):
             return f"{condition.get('reason', '')}: {condition.get('message', '')}"
     return ""

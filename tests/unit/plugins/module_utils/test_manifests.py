@@ -125,6 +125,8 @@ def workload(kind: str, replicas: int = 2, generation: int = 1, **status: int) -
         (workload("DaemonSet", desiredNumberScheduled=3, updatedNumberScheduled=3, numberAvailable=3), ""),
         (item("Service"), ""),
         (item("CustomResourceDefinition"), "not established"),
+        # As the API has it in the first moment.
+        (item("CustomResourceDefinition", status={"conditions": None}), "not established"),
         (
             item("CustomResourceDefinition", status={"conditions": [{"type": "Established", "status": "True"}]}),
             "",

@@ -8,5 +8,9 @@ from coursehub_hub import settings
 settings.apply(
     # JupyterHub puts get_config among the names of the file that it runs.
     globals()["get_config"](),
-    settings.read(Path(os.environ["COURSEHUB_VALUES"]), Path(os.environ["COURSEHUB_SECRETS"])),
+    settings.read(
+        Path(os.environ["COURSEHUB_VALUES"]),
+        Path(os.environ["COURSEHUB_SECRETS"]),
+        os.environ.get("COURSEHUB_DATABASE_URL", ""),
+    ),
 )

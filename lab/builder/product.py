@@ -18,6 +18,7 @@ IMAGES = {
     "singleuser": "images/singleuser",
     "proxy": "images/proxy",
     "tools": "images/tools",
+    "database": "images/database",
     "csi-btrfs": "lab/csi",
 }
 # What goes into `tools` of the collection: it runs the same playbooks as a person. Folders, which an installed

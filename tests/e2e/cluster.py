@@ -38,15 +38,19 @@ class Cluster:
 
     def run_python(self, pod: str, program: str, *arguments: str, namespace: str = STUDENTS) -> str:
         """Run a program in a pod and return what it printed."""
-        core = client.CoreV1Api(self._api)
         packed = base64.b64encode(program.encode()).decode()
         loader = f"import base64; exec(base64.b64decode('{packed}'))"
+        return self.run_in(pod, namespace, "python", "-c", loader, *arguments)
+
+    def run_in(self, pod: str, namespace: str, *command: str) -> str:
+        """Run a command in a pod and return what it said."""
+        core = client.CoreV1Api(self._api)
         return str(
             stream(
                 core.connect_get_namespaced_pod_exec,
                 pod,
                 namespace,
-                command=["python", "-c", loader, *arguments],
+                command=list(command),
                 stdout=True,
                 stderr=True,
                 stdin=False,

@@ -96,7 +96,10 @@ class Student:
 
     def kernel(self) -> Kernel:
         """Start a kernel and open its websocket."""
-        started = self.ask("POST", "kernels", {"name": "python3"})
+        return self.connect(self.ask("POST", "kernels", {"name": "python3"})["id"])
+
+    def connect(self, kernel: str) -> Kernel:
+        """Open a websocket to a kernel that runs."""
         host = urlparse(self.url).netloc
         cookies = "; ".join(
             f"{cookie.name}={cookie.value}"
@@ -104,18 +107,19 @@ class Student:
             if f"/user/{self.name}/".startswith(cookie.path)
         )
         socket = websocket.create_connection(
-            f"ws://{host}/user/{self.name}/api/kernels/{started['id']}/channels",
+            f"ws://{host}/user/{self.name}/api/kernels/{kernel}/channels",
             cookie=cookies,
             origin=self.url,
             timeout=TIMEOUT_S,
         )
-        return Kernel(socket)
+        return Kernel(kernel, socket)
 
 
 class Kernel:
     """An open websocket to a kernel."""
 
-    def __init__(self, socket: websocket.WebSocket) -> None:
+    def __init__(self, identifier: str, socket: websocket.WebSocket) -> None:
+        self.id = identifier
         self._socket = socket
 
     def send(self, code: str) -> str:

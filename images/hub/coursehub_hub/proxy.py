@@ -7,7 +7,7 @@ from typing import Any
 
 def apply(c: Any, values: dict[str, Any], secrets: dict[str, str]) -> None:
     """Point the hub at the proxy."""
-    c.JupyterHub.proxy_class = "traefik_redis"
+    c.JupyterHub.proxy_class = "coursehub_hub.routes.CourseProxy"
     # Where the proxy listens; the address that students type is another.
     c.JupyterHub.bind_url = "http://:8000"
     c.TraefikProxy.should_start = False

@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from .patience import patiently
+
 HOME = "/home/student"
+# Where the program that goes on without the hub is mounted.
+SERVER = "/opt/coursehub/server"
 # The user in the single-user image. Disks belong to it.
 UID = 1000
 # Read by the modules for students' disks.
@@ -33,7 +37,8 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     """Configure KubeSpawner."""
     c.JupyterHub.spawner_class = "coursehub_hub.spawner.CourseSpawner"
     c.Spawner.default_url = "/lab"
-    c.Spawner.cmd = ["jupyterhub-singleuser"]
+    # By the interpreter of the course's own image.
+    c.Spawner.cmd = ["python3", SERVER]
     c.Spawner.args = [
         # Sockets in the file system instead of ports: another student on the node can't reach a kernel.
         "--KernelManager.transport=ipc",
@@ -47,6 +52,7 @@ def apply(c: Any, values: dict[str, Any]) -> None:
         "JUPYTER_CONFIG_DIR": "/tmp/jupyter-config",  # noqa: S108
         "JUPYTERLAB_SETTINGS_DIR": f"{HOME}/.jupyter/lab/user-settings",
         "JUPYTERLAB_WORKSPACES_DIR": f"{HOME}/.jupyter/lab/workspaces",
+        "COURSEHUB_STALE_IF_ERROR_S": str(values["away_limit"]),
     }
     # A student's own configuration must not be able to keep the server from starting.
     c.Spawner.disable_user_config = True
@@ -64,6 +70,8 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     kube.cpu_guarantee = quantity(values["cpu"])
     kube.cpu_limit = quantity(values["cpu_limit"])
     kube.k8s_api_request_timeout = 30
+    # A start that was asked for while the API server is away comes through when it is back.
+    kube.k8s_api_request_retry_timeout = values["start_timeout"]
     _disk(kube, values)
     _security(kube)
 
@@ -94,10 +102,11 @@ async def mark_start(spawner: Any) -> None:
     spawner.disk_is_full = False
     body = {"metadata": {"annotations": moment}}
     claim = await _unless_absent(
-        spawner.api.patch_namespaced_persistent_volume_claim, spawner.pvc_name, spawner.namespace, body
+        spawner, spawner.api.patch_namespaced_persistent_volume_claim, spawner.pvc_name, spawner.namespace, body
     )
     if claim is None:
         restoring = await _unless_absent(
+            spawner,
             spawner.api.read_namespaced_persistent_volume_claim,
             f"{RESTORE_PREFIX}{spawner.pvc_name}",
             spawner.namespace,
@@ -113,10 +122,10 @@ async def mark_start(spawner: Any) -> None:
         spawner.disk_is_full = FULL in annotations
 
 
-async def _unless_absent(call: Any, *arguments: Any) -> Any:
-    """Return the API's answer, None where there is no such object."""
+async def _unless_absent(spawner: Any, call: Any, *arguments: Any) -> Any:
+    """Return the API's answer, None where there is no such object. An API server that is away is waited for."""
     try:
-        return await call(*arguments)
+        return await patiently(spawner.start_timeout, call, *arguments)
     except Exception as error:
         # The client's own exception, which has the HTTP status.
         if getattr(error, "status", None) != 404:
@@ -144,8 +153,14 @@ def _disk(kube: Any, values: dict[str, Any]) -> None:
     kube.storage_capacity = values["disk_size"]
     kube.storage_access_modes = ["ReadWriteOnce"]
     kube.storage_extra_labels = {"coursehub.jupyterhub/student": "{username}"}
-    kube.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}]
-    kube.volume_mounts = [{"name": "home", "mountPath": HOME}]
+    kube.volumes = [
+        {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}},
+        {"name": "server", "configMap": {"name": "server"}},
+    ]
+    kube.volume_mounts = [
+        {"name": "home", "mountPath": HOME},
+        {"name": "server", "mountPath": SERVER, "readOnly": True},
+    ]
     kube.working_dir = HOME
     kube.notebook_dir = HOME
 

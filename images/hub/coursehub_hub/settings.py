@@ -12,13 +12,17 @@ from . import login, proxy, server
 
 @dataclass(frozen=True)
 class Settings:
-    """What the role wrote: ``values`` may be read by anyone, ``secrets`` by the hub alone."""
+    """What the role wrote: ``values`` may be read by anyone, ``secrets`` by the hub alone.
+
+    ``database`` is the address of a PostgreSQL database, empty for a file on the hub's own disk.
+    """
 
     values: dict[str, Any]
     secrets: dict[str, str]
+    database: str = ""
 
 
-def read(values: Path, secrets: Path) -> Settings:
+def read(values: Path, secrets: Path, database: str = "") -> Settings:
     """Read the values file and the folder of secrets, one file each.
 
     Raises OSError or ValueError for a file that is missing or no JSON.
@@ -26,7 +30,28 @@ def read(values: Path, secrets: Path) -> Settings:
     return Settings(
         values=json.loads(values.read_text(encoding="utf-8")),
         secrets={path.name: path.read_text(encoding="utf-8").strip() for path in secrets.iterdir() if path.is_file()},
+        database=database,
     )
+
+
+def _database(c: Any, url: str) -> None:
+    # A hub of a newer version brings the tables up to date when it starts.
+    c.JupyterHub.upgrade_db = True
+    if not url:
+        c.JupyterHub.db_url = "sqlite:////srv/hub/jupyterhub.sqlite"
+        return
+    c.JupyterHub.db_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    c.JupyterHub.db_kwargs = {
+        # By this name another hub finds what is left of this one. A database whose node is gone is noticed in seconds.
+        "connect_args": {
+            "application_name": "coursehub-hub",
+            "connect_timeout": 5,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        }
+    }
 
 
 def apply(c: Any, settings: Settings) -> None:
@@ -34,7 +59,7 @@ def apply(c: Any, settings: Settings) -> None:
     values = settings.values
     c.JupyterHub.hub_bind_url = "http://:8081"
     c.JupyterHub.hub_connect_url = values["hub_url"]
-    c.JupyterHub.db_url = "sqlite:////srv/hub/jupyterhub.sqlite"
+    _database(c, settings.database)
     c.JupyterHub.cookie_secret = bytes.fromhex(settings.secrets["cookie-secret"])
     c.JupyterHub.allow_named_servers = False
     # What works on disks may stop a server, and nothing else.

@@ -38,6 +38,7 @@ VALUES: dict[str, Any] = {
     "cpu": "250m",
     "cpu_limit": "2",
     "start_timeout": 300,
+    "away_limit": 43200,
     "concurrent_spawns": 0,
 }
 SECRETS = {
@@ -92,7 +93,7 @@ def test_a_hub_that_ends_leaves_servers_and_routes_alone() -> None:
 
 def test_the_proxy_runs_apart_and_its_api_is_not_announced_by_the_hub() -> None:
     config = configured()
-    assert config.JupyterHub.proxy_class == "traefik_redis"
+    assert config.JupyterHub.proxy_class == "coursehub_hub.routes.CourseProxy"
     assert config.TraefikProxy.should_start is False
     assert config.TraefikProxy.enable_setup_dynamic_config is False
     assert config.TraefikProxy.traefik_api_password == "for-the-api"
@@ -180,6 +181,7 @@ class Spawner:
     def __init__(self, claims: dict[str, dict[str, str] | None], error: Exception | None = None) -> None:
         self.storage_extra_annotations: dict[str, str] = {"a": "b"}
         self.pvc_name, self.namespace = "disk-ann", "students"
+        self.start_timeout = 0
         self.patched: list[tuple[Any, ...]] = []
         self.api = self
         self._claims = claims

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import sys
 from collections.abc import AsyncIterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +17,22 @@ class KubeSpawner:
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         yield {"progress": 50, "message": "pulling"}
+
+    async def _start_reflector(self, kind: str, reflector_class: type, replace: bool = False, **more: Any) -> Any:
+        return reflector_class()
+
+
+class Reflector:
+    """Stands in for KubeSpawner's watch, which gives up."""
+
+    def __init__(self) -> None:
+        self._stopping = False
+        self.begun = 0
+        self.log = SimpleNamespace(warning=lambda *_words: None)
+
+    async def _watch_and_update(self) -> None:
+        self.begun += 1
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -44,3 +60,18 @@ def test_a_student_is_told_of_a_full_disk(spawner: Any) -> None:
     first, second = said(spawner)
     assert first.startswith("Your disk is nearly full")
     assert second == "pulling"
+
+
+def test_a_watch_that_gives_up_is_begun_again_until_the_hub_ends(spawner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["coursehub_hub.spawner"], "REST_S", 0.001)
+
+    async def run() -> None:
+        watch = await spawner._start_reflector("pods", Reflector)
+        assert isinstance(watch, Reflector)
+        task = asyncio.ensure_future(watch._watch_and_update())
+        while watch.begun < 3:
+            await asyncio.sleep(0.001)
+        watch._stopping = True
+        await asyncio.wait_for(task, 5)
+
+    asyncio.run(run())

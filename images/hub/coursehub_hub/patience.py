@@ -1,0 +1,41 @@
+"""Requests to the API server that wait for one that is away, as it is for a minute when a control plane is upgraded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+
+PAUSE_S = 2.0
+LOG = logging.getLogger("coursehub")
+
+
+async def patiently(seconds: float, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    """Return the API's answer; ask again for so many seconds while nobody answers, or the server stumbles.
+
+    Raises the client's own exception for a refusal, and the last one when the time is over.
+    """
+    deadline = time.monotonic() + seconds
+    said = False
+    while True:
+        try:
+            return await call(*arguments)
+        except Exception as error:
+            if not _passes(error) or time.monotonic() >= deadline:
+                raise
+            if not said:
+                LOG.warning("The API server does not answer (%s): waiting for it", error)
+            said = True
+        await asyncio.sleep(PAUSE_S)
+
+
+def _passes(error: Exception) -> bool:
+    """Tell whether it may be otherwise in a moment."""
+    status = getattr(error, "status", None)
+    if isinstance(status, int) and status:
+        return status == 429 or status >= 500
+    return isinstance(error, OSError | TimeoutError | aiohttp.ClientError)

@@ -1,0 +1,94 @@
+"""The routes in Redis: complete, or known not to be.
+
+traefik takes what it finds in Redis for the whole truth. One that was emptied is harmless, since an empty tree is not
+taken; the first single route that is written into it would be, and every other student's route would be gone. So a mark
+goes with the routes: where it is missing nothing is written but all of them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from jupyterhub_traefik_proxy.redis import TraefikRedisProxy
+from redis.exceptions import RedisError
+
+# How often Redis is asked whether the mark is there: it costs a millisecond.
+CHECK_S = 2
+# traefik does not look below the hub's own prefix.
+MARK = "coursehub/complete"
+SET_IF_COMPLETE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('MSET', unpack(ARGV))
+return 1
+"""
+
+Route = tuple[str, str, dict[str, Any]]
+
+
+class CourseProxy(TraefikRedisProxy):
+    """traefik over Redis, whose routes the hub writes anew from its own knowledge when they were lost."""
+
+    _keeper: asyncio.Task[None] | None = None
+    _writing: asyncio.Lock | None = None
+
+    @property
+    def _mark(self) -> str:
+        return f"{self.kv_jupyterhub_prefix}/{MARK}"
+
+    async def check_routes(self, *arguments: Any, **named: Any) -> None:
+        """Compare the routes with what the hub knows, as the base class does. From the first time on, keep them."""
+        await super().check_routes(*arguments, **named)
+        if self._keeper is None:
+            self._keeper = asyncio.ensure_future(self._keep())
+
+    async def _kv_atomic_set(self, to_set: dict[str, str]) -> None:
+        pairs = [word for pair in to_set.items() for word in pair]
+        if not await self.redis.eval(SET_IF_COMPLETE, 1, self._mark, *pairs):
+            await self._write_all(to_set)
+
+    async def _keep(self) -> None:
+        """Write all routes whenever they were lost. Ends with the hub."""
+        well = True
+        while True:
+            await asyncio.sleep(CHECK_S)
+            try:
+                if not await self.redis.exists(self._mark):
+                    self.log.warning("The routes in Redis were lost: writing all of them")
+                    await self._write_all({})
+            except (RedisError, OSError) as error:
+                if well:
+                    self.log.error("Redis does not take routes: %s. Those that the proxy has stay.", error)
+                well = False
+            else:
+                well = True
+
+    async def _write_all(self, more: dict[str, str]) -> None:
+        """Write all routes and the mark in one step: nobody ever sees a part of them."""
+        self._writing = self._writing or asyncio.Lock()
+        async with self._writing:
+            routes = list(self._known())
+            pairs = {self._mark: "true"}
+            for routespec, target, data in routes:
+                pairs.update(self._pairs(routespec, target, data))
+            await self.redis.mset({**pairs, **more})
+        self.log.info("Wrote all %d routes", len(routes))
+
+    def _pairs(self, routespec: str, target: str, data: dict[str, Any]) -> dict[str, str]:
+        traefik, jupyterhub = self._dynamic_config_for_route(self.validate_routespec(routespec), target, data)
+        return {
+            **self.flatten_dict_for_kv(traefik, prefix=self.kv_traefik_prefix),
+            **self.flatten_dict_for_kv(jupyterhub, prefix=self.kv_jupyterhub_prefix),
+        }
+
+    def _known(self) -> Iterator[Route]:
+        """Yield the routes that the hub knows of: its own, of servers that run or are being looked at, of services."""
+        yield self.app.hub.routespec, self.hub.host, {"hub": True}
+        for user in list(self.app.users.values()):
+            for name, spawner in list(user.spawners.items()):
+                if spawner.server and (spawner.ready or spawner.pending == "check"):
+                    yield spawner.proxy_spec, spawner.server.host, {"user": user.name, "server_name": name}
+        for service in self.app._service_map.values():
+            if service.server:
+                yield service.proxy_spec, service.server.host, {"service": service.name}

@@ -1,0 +1,89 @@
+"""The lock in PostgreSQL that makes a hub the only one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import psycopg
+
+# Any number does that is the same for all hubs of a database: 63 bits of the SHA-256 of "coursehub hub".
+LOCK = 0x68835B10DC470C5B
+HUB, STANDBY = "coursehub-hub", "coursehub-standby"
+# The server takes a client for dead that acknowledges nothing for so long, and gives its lock free.
+SERVER_PATIENCE_S = 9
+# A hub that has heard nothing from its database for so long ends itself: well before the other one can have the lock.
+OWN_PATIENCE_S = 6
+BEAT_S = 1
+CONNECT_TIMEOUT_S = 3
+
+
+class LostError(Exception):
+    """The lock is lost, or will be."""
+
+
+class Lock:
+    """One connection, which holds the lock as long as it lives."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._heard = 0.0
+
+    async def take(self) -> bool:
+        """Try to take the lock; once it is taken, end what another hub may have left open in the database.
+
+        Raises psycopg.Error where the database does not answer.
+        """
+        connection = await self._connect()
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
+        row = await cursor.fetchone()
+        if row is None or not row[0]:
+            return False
+        # A hub that was frozen and wakes up must not write any more.
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = %s AND usename = current_user AND datname = current_database()",
+            (HUB,),
+        )
+        self._heard = time.monotonic()
+        return True
+
+    async def beat(self) -> None:
+        """Make sure that the lock is still held. Raises LostError where that is not sure any more."""
+        if self._connection is None:
+            raise LostError("it was given back")
+        try:
+            await asyncio.wait_for(self._connection.execute("SELECT 1"), OWN_PATIENCE_S / 2)
+            heard = time.monotonic()
+        except TimeoutError:
+            heard = self._heard
+        except psycopg.Error as error:
+            raise LostError(f"the connection that held the lock ended: {error}") from error
+        # A process that was frozen learns of it here: also an answer that comes now is late.
+        silent = time.monotonic() - self._heard
+        if silent >= OWN_PATIENCE_S:
+            raise LostError(f"the database said nothing for {silent:.0f} s")
+        self._heard = heard
+
+    async def close(self) -> None:
+        """Give the lock back."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                application_name=STANDBY,
+                # What the server does for this connection: three probes, two seconds apart, after three of silence.
+                options=(
+                    f"-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+                    f" -c tcp_user_timeout={SERVER_PATIENCE_S * 1000} -c idle_session_timeout=0"
+                ),
+            )
+        return self._connection

@@ -1,0 +1,117 @@
+"""Waits until this hub is the one that works, and makes sure that it still is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from . import lease
+
+LOG = logging.getLogger("coursehub.standby")
+POLL_S = 0.5
+
+
+class Cluster(Protocol):
+    """The Lease and the label; see ``cluster``."""
+
+    async def read(self) -> lease.Object | None: ...
+    async def write(self, body: lease.Object) -> None: ...
+    async def show(self, *, active: bool) -> None: ...
+
+
+class Lock(Protocol):
+    """The lock in the database; see ``database``."""
+
+    async def take(self) -> bool: ...
+    async def beat(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Election:
+    """One hub's part in it. ``problems`` are the exceptions that the cluster and the database may raise."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        lock: Lock,
+        holder: str,
+        namespace: str,
+        problems: tuple[type[Exception], ...],
+        watched: lease.Watched | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._lock = lock
+        self._holder = holder
+        self._namespace = namespace
+        self._problems = problems
+        self._watched = watched or lease.Watched()
+        self._said = ""
+
+    async def win(self) -> None:
+        """Wait until this hub is the one that works: it has the lock, the Lease and the label."""
+        await self._until_done(self._hide)
+        LOG.info("Standing by")
+        await self._until_done(self._try)
+        LOG.info("This hub works now")
+
+    async def keep(self, beat_s: float) -> None:
+        """Renew the Lease as long as the lock is held. Raises what ``Lock.beat`` raises where it is not.
+
+        The Lease alone decides nothing: with the API server away it runs out, and this hub works on.
+        """
+        while True:
+            await self._lock.beat()
+            try:
+                await self._renew()
+            except self._problems as error:
+                self._say(f"The Lease can't be renewed: {error}")
+            else:
+                self._say("")
+            await asyncio.sleep(beat_s)
+
+    async def give_back(self) -> None:
+        """Let the other one work at once."""
+        try:
+            found = await self._cluster.read()
+            if found is not None and found["spec"].get("holderIdentity") == self._holder:
+                await self._cluster.write(lease.held(found, "", self._namespace))
+        except self._problems as error:
+            LOG.warning("The Lease was not given back, and runs out by itself: %s", error)
+        await self._lock.close()
+
+    async def _hide(self) -> bool:
+        """A container that is started anew in its pod finds the label of before."""
+        await self._cluster.show(active=False)
+        return True
+
+    async def _try(self) -> bool:
+        found = await self._cluster.read()
+        if not self._watched.free(found):
+            self._say("")
+            return False
+        if not await self._lock.take():
+            self._say("The Lease is free, but another hub holds the lock in the database: that one works")
+            return False
+        await self._cluster.write(lease.held(found, self._holder, self._namespace))
+        await self._cluster.show(active=True)
+        return True
+
+    async def _renew(self) -> None:
+        await self._cluster.write(lease.held(await self._cluster.read(), self._holder, self._namespace))
+
+    async def _until_done(self, step: Callable[[], Awaitable[bool]]) -> None:
+        while True:
+            try:
+                if await step():
+                    return
+            except self._problems as error:
+                self._say(f"Standing by, but can't take over: {error}")
+            await asyncio.sleep(POLL_S)
+
+    def _say(self, text: str) -> None:
+        """Log what is not as it should be, once for as long as it is so."""
+        if text and text != self._said:
+            LOG.warning("%s", text)
+        self._said = text

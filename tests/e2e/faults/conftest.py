@@ -1,0 +1,59 @@
+"""Students at work while things break."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import pytest
+import requests
+
+from tests.e2e.cluster import HUB, Cluster
+from tests.e2e.conftest import REPORTS
+from tests.e2e.faults.load import Load
+from tests.e2e.student import Student
+
+STUDENTS = 6
+
+
+@pytest.fixture(scope="session")
+def load(url: str) -> Iterator[Load]:
+    students = [Student(url, f"at-work-{number}").login() for number in range(STUDENTS)]
+    # Three at a time: the machine is small.
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda student: student.start(240), students))
+    working = Load(students).start()
+    yield working
+    working.stop()
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    report = {one.name: asdict(one) for one in working.outcomes}
+    (REPORTS / "faults.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    for one in working.outcomes:
+        print(one)
+    for student in students:
+        student.stop()
+
+
+def hub_answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/hub/health", timeout=3).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def seconds_until(condition: Callable[[], bool], seconds: float, interval: float = 0.2) -> float:
+    """Wait until it holds; return how long that took. Fails after so many seconds."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds, f"not in {seconds} s"
+        time.sleep(interval)
+    return time.monotonic() - begun
+
+
+def active_hubs(cluster: Cluster) -> list[str]:
+    """Return the pods of hubs that work and are ready."""
+    pods = cluster.pods(HUB, "app.kubernetes.io/name=hub,coursehub.jupyterhub/hub=active")
+    return [pod["metadata"]["name"] for pod in pods]

@@ -1,0 +1,76 @@
+"""The hub goes away, for seconds and for longer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from tests.e2e.cluster import HUB, Cluster
+from tests.e2e.faults.conftest import active_hubs, hub_answers, seconds_until
+from tests.e2e.faults.load import Load
+
+# Longer than the 300 s for which a server keeps the hub's answer of itself. The hour is the benchmark's.
+AWAY_S = float(os.environ.get("COURSEHUB_HUB_AWAY_S") or 720)
+
+
+def test_the_hub_is_killed(load: Load, cluster: Cluster, url: str) -> None:
+    (active,) = active_hubs(cluster)
+    with load.case("hub_killed") as case:
+        cluster.delete("v1", "Pod", active, HUB, gracePeriodSeconds=0)
+        begun = time.monotonic()
+        seconds_until(lambda: active not in active_hubs(cluster) and hub_answers(url), 60)
+        case.recovery_s = time.monotonic() - begun
+    assert case.failed == 0, case
+    assert case.dropped == 0, case
+    assert case.recovery_s <= 15, case
+
+
+@contextmanager
+def without_hub(cluster: Cluster) -> Iterator[None]:
+    """Stop all hubs; at the end they are back."""
+    path = cluster.kube.path("apps/v1", "Deployment", HUB, "hub")
+    before = cluster.kube.request("GET", path)["spec"]["replicas"]
+    cluster.kube.merge(path, {"spec": {"replicas": 0}})
+    try:
+        cluster.wait(
+            "v1",
+            "Pod",
+            HUB,
+            lambda pods: all(pod["metadata"]["labels"].get("app.kubernetes.io/name") != "hub" for pod in pods),
+            90,
+        )
+        yield
+    finally:
+        cluster.kube.merge(path, {"spec": {"replicas": before}})
+
+
+@pytest.mark.parametrize("path", ["/", "/hub/login", "/hub/spawn", "/user/nobody/lab"])
+def test_the_page_while_the_hub_is_away(away: None, url: str, path: str) -> None:
+    answer = requests.get(f"{url}{path}", timeout=10, allow_redirects=False)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "10"
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert 'http-equiv="refresh"' in answer.text
+    assert "in a moment" in answer.text
+
+
+@pytest.fixture(scope="module")
+def away(cluster: Cluster, url: str) -> Iterator[None]:
+    with without_hub(cluster):
+        yield
+    seconds_until(lambda: hub_answers(url), 120)
+
+
+def test_the_hub_is_away_for_long(load: Load, cluster: Cluster, url: str) -> None:
+    with load.case("hub_away") as case:
+        with without_hub(cluster):
+            time.sleep(AWAY_S)
+            assert not hub_answers(url)
+        case.recovery_s = seconds_until(lambda: hub_answers(url), 120)
+    assert case.failed == 0, case
+    assert case.dropped == 0, case

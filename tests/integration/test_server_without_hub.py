@@ -1,0 +1,170 @@
+"""A student's server, a real one, while a hub is there, away, back, or not well."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import ROOT
+from tests.integration.hub_stand_in import Hub, answering
+
+ALICE = {"name": "alice", "kind": "user", "admin": False, "groups": [], "scopes": ["access:servers!server=alice/"]}
+MALLORY = {**ALICE, "name": "mallory", "scopes": []}
+# How long an answer of the hub counts, and stands; the product's are 300 s and 12 h.
+FRESH_S, STALE_S = 1, 5
+
+
+class Server:
+    """The server's process."""
+
+    def __init__(self, hub: Hub, folder: Path, stale_s: float) -> None:
+        self.log = folder / "server.log"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        prefix, api = "/user/alice/", f"http://127.0.0.1:{hub.port}/hub/api"
+        self._url = f"http://127.0.0.1:{self.port}{prefix}"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "JUPYTERHUB_SERVICE_URL": self._url,
+            "JUPYTERHUB_SERVICE_PREFIX": prefix,
+            "JUPYTERHUB_API_URL": api,
+            "JUPYTERHUB_ACTIVITY_URL": f"{api}/users/alice/activity",
+            "JUPYTERHUB_API_TOKEN": "the-servers-own",
+            "JUPYTERHUB_CLIENT_ID": "jupyterhub-user-alice",
+            "JUPYTERHUB_USER": "alice",
+            "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers!server=alice/"]',
+            "JUPYTERHUB_DEFAULT_URL": "/tree",
+            "COURSEHUB_STALE_IF_ERROR_S": str(stale_s),
+        }
+        command = [sys.executable, str(ROOT / "roles/hub/files/server"), f"--HubOAuth.cache_max_age={FRESH_S}"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--allow-root"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def started(self) -> Server:
+        deadline = time.monotonic() + 60
+        while True:
+            assert self.process.poll() is None, self.said()
+            try:
+                requests.get(f"{self._url}api", timeout=5)
+                return self
+            except requests.ConnectionError:
+                assert time.monotonic() < deadline, self.said()
+                time.sleep(0.1)
+
+    def ask(self, token: str = "alices") -> int:
+        """Return the status of a request for the student's files."""
+        headers = {"Authorization": f"token {token}"}
+        return requests.get(f"{self._url}api/contents", headers=headers, timeout=20).status_code
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return Hub(users={"alices": ALICE, "mallorys": MALLORY})
+
+
+@pytest.fixture
+def server(hub: Hub, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    with answering(hub):
+        # It has its port now, and goes away.
+        pass
+    one = Server(hub, tmp_path, getattr(request, "param", STALE_S))
+    yield one
+    one.process.terminate()
+    one.process.wait(20)
+
+
+def test_with_the_hub_there(hub: Hub, server: Server) -> None:
+    with answering(hub):
+        server.started()
+        assert [server.ask(), server.ask("mallorys"), server.ask("nobodys")] == [200, 403, 403]
+        asked = len(hub.asked)
+        assert server.ask() == 200
+        assert len(hub.asked) == asked, "asked again before the answer was old"
+        # Revoked: out as soon as the answer is old.
+        del hub.users["alices"]
+        time.sleep(FRESH_S + 0.1)
+        assert server.ask() == 403
+
+
+def test_who_is_at_work_stays_so_while_the_hub_is_away(hub: Hub, server: Server) -> None:
+    with answering(hub):
+        server.started()
+        assert server.ask() == 200
+    time.sleep(FRESH_S + 0.1)
+    begun = time.monotonic()
+    assert [server.ask() for _time in range(50)] == [200] * 50
+    assert time.monotonic() - begun < 10, "each request waited for the hub"
+    # Strangers stay out, and are told why.
+    assert [server.ask("nobodys"), server.ask("mallorys")] == [503, 503]
+    assert server.said().count("does not answer (") == 1
+    # Until the limit.
+    time.sleep(STALE_S)
+    assert server.ask() == 503
+
+
+def test_a_hub_that_is_back_has_the_last_word(hub: Hub, server: Server) -> None:
+    with answering(hub):
+        server.started()
+        assert server.ask() == 200
+    time.sleep(FRESH_S + 0.1)
+    assert server.ask() == 200
+    del hub.users["alices"]
+    with answering(hub):
+        deadline = time.monotonic() + 30
+        while server.ask() == 200:
+            assert time.monotonic() < deadline, "an answer of before stood though the hub was back"
+            time.sleep(0.2)
+    assert "The hub answers again" in server.said()
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_hub_that_is_not_well_is_as_good_as_away(hub: Hub, server: Server, status: int) -> None:
+    with answering(hub):
+        server.started()
+        assert server.ask() == 200
+        hub.status = status
+        time.sleep(FRESH_S + 0.1)
+        assert server.ask() == 200
+        assert server.ask("nobodys") == 503
+
+
+@pytest.mark.parametrize("server", [60], indirect=True)
+def test_a_hub_that_neither_answers_nor_refuses(hub: Hub, server: Server) -> None:
+    with answering(hub):
+        server.started()
+        assert server.ask() == 200
+    time.sleep(FRESH_S + 0.1)
+    # As a node that was switched off: who connects waits.
+    with socket.create_server(("127.0.0.1", hub.port)):
+        begun = time.monotonic()
+        assert server.ask() == 200
+        first = time.monotonic() - begun
+        assert [server.ask() for _time in range(20)] == [200] * 20
+    # The first one waits for a time-out that is well below what a browser takes, the others for nothing.
+    assert 7 < first < 10
+    assert time.monotonic() - begun - first < 5
+
+
+def test_a_server_starts_without_the_hub_and_reports_when_it_is_back(hub: Hub, server: Server) -> None:
+    server.started()
+    assert server.ask() == 503
+    with answering(hub):
+        assert server.ask() == 200
+    assert server.process.poll() is None
+    assert server.said().count("\n[E") <= 2, server.said()

@@ -1,0 +1,176 @@
+"""Routes in Redis are complete, or all are written anew."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+
+class RedisError(Exception):
+    """Stands in for the client's own, which is in the hub's image only."""
+
+
+class Redis:
+    """As much of Redis as is asked; ``writes`` are whole steps."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, str] = {}
+        self.writes: list[dict[str, str]] = []
+        self.error: str = ""
+
+    async def eval(self, _script: str, _count: int, mark: str, *pairs: str) -> int:
+        self._fail()
+        if mark not in self.data:
+            return 0
+        self._write(dict(zip(pairs[::2], pairs[1::2], strict=True)))
+        return 1
+
+    async def mset(self, pairs: dict[str, str]) -> None:
+        self._fail()
+        self._write(pairs)
+
+    async def exists(self, key: str) -> int:
+        self._fail()
+        return int(key in self.data)
+
+    def _write(self, pairs: dict[str, str]) -> None:
+        self.writes.append(pairs)
+        self.data.update(pairs)
+
+    def _fail(self) -> None:
+        if self.error:
+            raise RedisError(self.error)
+
+
+class TraefikRedisProxy:
+    """Stands in for jupyterhub-traefik-proxy's own."""
+
+    kv_traefik_prefix, kv_jupyterhub_prefix = "traefik", "jupyterhub"
+
+    def __init__(self) -> None:
+        self.redis = Redis()
+        self.told: list[str] = []
+        self.log = SimpleNamespace(
+            info=lambda *_words: None,
+            warning=lambda text, *words: self.told.append(text % words),
+            error=lambda text, *words: self.told.append(text % words),
+        )
+
+    async def check_routes(self, *_arguments: Any) -> None:
+        """Check nothing."""
+
+    def validate_routespec(self, routespec: str) -> str:
+        return routespec
+
+    def _dynamic_config_for_route(self, routespec: str, target: str, data: Any) -> tuple[Any, Any]:
+        return {routespec: target}, {routespec: str(data)}
+
+    def flatten_dict_for_kv(self, tree: dict[str, str], prefix: str) -> dict[str, str]:
+        return {f"{prefix}{key}": value for key, value in tree.items()}
+
+
+def server(name: str, *, ready: bool = True, pending: str | None = None) -> Any:
+    host = SimpleNamespace(host=f"http://{name}:8888")
+    return SimpleNamespace(server=host, ready=ready, pending=pending, proxy_spec=f"/user/{name}/")
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name, classes in {
+        "jupyterhub_traefik_proxy": {},
+        "jupyterhub_traefik_proxy.redis": {"TraefikRedisProxy": TraefikRedisProxy},
+        "redis": {},
+        "redis.exceptions": {"RedisError": RedisError},
+    }.items():
+        module = ModuleType(name)
+        vars(module).update(classes)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delitem(sys.modules, "coursehub_hub.routes", raising=False)
+    routes = importlib.import_module("coursehub_hub.routes")
+    monkeypatch.setattr(routes, "CHECK_S", 0.001)
+    one = routes.CourseProxy()
+    one.hub = SimpleNamespace(host="http://hub:8081")
+    users = {
+        "ann": server("ann"),
+        # Found at the hub's start, and not looked at yet.
+        "ben": server("ben", ready=False, pending="check"),
+        "cleo": server("cleo", ready=False, pending="stop"),
+        "dan": SimpleNamespace(server=None, ready=False, pending=None, proxy_spec="/user/dan/"),
+    }
+    one.app = SimpleNamespace(
+        hub=SimpleNamespace(routespec="/"),
+        users={name: SimpleNamespace(name=name, spawners={"": spawner}) for name, spawner in users.items()},
+        _service_map={
+            "cull": SimpleNamespace(name="cull", server=None),
+            "page": SimpleNamespace(
+                name="page", server=SimpleNamespace(host="http://page"), proxy_spec="/services/page/"
+            ),
+        },
+    )
+    yield one
+    sys.modules.pop("coursehub_hub.routes", None)
+
+
+EVERY = {"traefik/", "traefik/user/ann/", "traefik/user/ben/", "traefik/services/page/"}
+
+
+def routes_of(written: dict[str, str]) -> set[str]:
+    return {key for key in written if key.startswith("traefik")}
+
+
+def test_the_first_route_brings_all_with_it_in_one_step(proxy: Any) -> None:
+    asyncio.run(proxy._kv_atomic_set({"traefik/user/eve/": "http://eve"}))
+    (written,) = proxy.redis.writes
+    assert routes_of(written) == EVERY | {"traefik/user/eve/"}
+    assert "jupyterhub/coursehub/complete" in written
+
+
+def test_a_route_alone_is_written_where_all_others_are(proxy: Any) -> None:
+    async def twice() -> None:
+        await proxy._kv_atomic_set({"traefik/user/eve/": "http://eve"})
+        await proxy._kv_atomic_set({"traefik/user/fay/": "http://fay"})
+
+    asyncio.run(twice())
+    assert proxy.redis.writes[1] == {"traefik/user/fay/": "http://fay"}
+
+
+async def kept(proxy: Any, *steps: Any) -> None:
+    await proxy.check_routes()
+    for step in steps:
+        step()
+        await asyncio.sleep(0.05)
+    proxy._keeper.cancel()
+
+
+def test_what_was_wiped_is_written_again_without_anybody_asking(proxy: Any) -> None:
+    asyncio.run(kept(proxy, lambda: None, proxy.redis.data.clear))
+    assert [routes_of(written) for written in proxy.redis.writes] == [EVERY, EVERY]
+
+
+def test_a_redis_that_refuses_is_told_of_once_and_written_when_it_takes_routes(proxy: Any) -> None:
+    def refuse() -> None:
+        proxy.redis.error = "OOM command not allowed when used memory > 'maxmemory'"
+
+    def mend() -> None:
+        proxy.redis.error = ""
+
+    asyncio.run(kept(proxy, refuse, mend))
+    assert sum("does not take routes: OOM" in text for text in proxy.told) == 1
+    assert [routes_of(written) for written in proxy.redis.writes] == [EVERY]
+
+
+def test_one_keeper_is_enough(proxy: Any) -> None:
+    async def checks() -> None:
+        await proxy.check_routes()
+        first = proxy._keeper
+        await proxy.check_routes()
+        assert proxy._keeper is first
+        first.cancel()
+
+    asyncio.run(checks())

@@ -119,6 +119,16 @@ class Kube:
         """Return an answer that may fail: of something behind the API server, whose own state it is not."""
         return self._read(self._open("GET", path, None, {}, patient=False))
 
+    def text(self, path: str) -> str:
+        """Return an answer that is no JSON, as a log; it may fail."""
+        response = self._open("GET", path, None, {}, patient=False)
+        try:
+            return str(response.read().decode("utf-8", "replace"))
+        except HTTPError as error:
+            raise BrokenOffError(f"the cluster at {self._host} broke off its answer: {error}") from error
+        finally:
+            response.release_conn()
+
     def merge(self, path: str, body: Object) -> Object:
         """Merge fields into an object, as RFC 7386 has it: those that are None go."""
         return self._read(self._open("PATCH", path, body, {"fieldManager": FIELD_MANAGER}, content="merge-patch+json"))

@@ -70,8 +70,9 @@ def apply(c: Any, settings: Settings) -> None:
     c.JupyterHub.cleanup_proxy = False
     # The start of the hub does not wait until it has looked at every server.
     c.JupyterHub.init_spawners_timeout = 1
-    # The default of 64 answers a class of 1000 with 429.
-    c.JupyterHub.concurrent_spawn_limit = values["concurrent_spawns"]
+    # The default of 64 answers a class of 1000 with 429. Here they wait in line instead.
+    c.JupyterHub.concurrent_spawn_limit = 0
+    c.CourseSpawner.concurrent_starts = values["concurrent_spawns"]
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
     if values["public_url"]:
         c.JupyterHub.public_url = values["public_url"]

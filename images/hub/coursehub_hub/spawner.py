@@ -7,12 +7,19 @@ import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
+from jupyterhub.utils import maybe_future
 from kubespawner import KubeSpawner
+from traitlets import Integer
+
+from .line import Line
 
 FULL_MESSAGE = (
     "Your disk is nearly full and can't grow any more. Your server starts, but saving may fail: delete what you don't"
     " need, or ask the staff for more room."
 )
+WAITING_MESSAGE = "Many servers start just now. You are number {place} in line; this page tells when it is your turn."
+# How often the page tells a student's place.
+PLACE_S = 2
 # How long a watch that has given up rests before it is begun again.
 REST_S = 5
 
@@ -42,15 +49,54 @@ def enduring(reflector: type) -> type:
 
 
 class CourseSpawner(KubeSpawner):
-    """KubeSpawner, which tells the student of a full disk; ``disk_is_full`` is set before each start."""
+    """KubeSpawner, whose starts wait for their turn and for an API server that is away.
 
+    It tells the student of a full disk; ``disk_is_full`` is set before each start.
+    """
+
+    concurrent_starts = Integer(64, help="How many servers start at the same time; the others wait in line.").tag(
+        config=True
+    )
     disk_is_full = False
+    # One for the hub, whichever server starts first.
+    _line: Line | None = None
+
+    @property
+    def line(self) -> Line:
+        """Where all servers of this hub wait for their turn."""
+        if CourseSpawner._line is None:
+            CourseSpawner._line = Line(self.concurrent_starts)
+        return CourseSpawner._line
+
+    async def run_pre_spawn_hook(self) -> None:
+        """Wait for one's turn, which the start's time limit does not count; then prepare."""
+        await self.line.enter(self)
+        try:
+            await maybe_future(super().run_pre_spawn_hook())
+        except BaseException:
+            self.line.leave(self)
+            raise
+
+    async def start(self) -> Any:
+        """Start the server; then it is the next one's turn."""
+        try:
+            return await super().start()
+        finally:
+            self.line.leave(self)
+
+    async def stop(self, now: bool = False) -> None:
+        """Stop the server, or what there is of it."""
+        self.line.leave(self)
+        await super().stop(now)
 
     async def _start_reflector(self, kind: str, reflector_class: type, replace: bool = False, **more: Any) -> Any:
         return await super()._start_reflector(kind, enduring(reflector_class), replace, **more)
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Yield what the page says while the server starts."""
+        while place := self.line.place(self):
+            yield {"progress": 0, "message": WAITING_MESSAGE.format(place=place)}
+            await asyncio.sleep(PLACE_S)
         if self.disk_is_full:
             yield {"progress": 1, "message": FULL_MESSAGE}
         async for event in super().progress():

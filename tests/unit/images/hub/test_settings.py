@@ -39,7 +39,7 @@ VALUES: dict[str, Any] = {
     "cpu_limit": "2",
     "start_timeout": 300,
     "away_limit": 43200,
-    "concurrent_spawns": 0,
+    "concurrent_spawns": 64,
 }
 SECRETS = {
     "cookie-secret": "ab" * 32,

@@ -10,10 +10,32 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from traitlets import HasTraits
 
 
-class KubeSpawner:
+class KubeSpawner(HasTraits):
     """Stands in for the hub's own, which is in its image only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+        self.problem = ""
+
+    def run_pre_spawn_hook(self) -> Any:
+        if self.problem == "hook":
+            raise RuntimeError(self.problem)
+
+    def start(self) -> Any:
+        return asyncio.ensure_future(self._start())
+
+    async def _start(self) -> str:
+        await asyncio.sleep(0.01)
+        if self.problem == "start":
+            raise RuntimeError(self.problem)
+        return "http://server"
+
+    async def stop(self, now: bool = False) -> None:
+        """Stop nothing."""
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         yield {"progress": 50, "message": "pulling"}
@@ -73,5 +95,41 @@ def test_a_watch_that_gives_up_is_begun_again_until_the_hub_ends(spawner: Any, m
             await asyncio.sleep(0.001)
         watch._stopping = True
         await asyncio.wait_for(task, 5)
+
+    asyncio.run(run())
+
+
+async def spawn(one: Any) -> str:
+    await one.run_pre_spawn_hook()
+    return str(await one.start())
+
+
+def another(spawner: Any) -> Any:
+    return type(spawner)()
+
+
+def test_starts_wait_in_line_and_are_told_their_place(spawner: Any) -> None:
+    async def run() -> None:
+        spawner.concurrent_starts = 1
+        spawner.line  # noqa: B018 - the first one makes it
+        second, third = another(spawner), another(spawner)
+        tasks = [asyncio.ensure_future(spawn(one)) for one in (spawner, second, third)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        first_event = await anext(aiter(third.progress()))
+        assert "number 2 in line" in first_event["message"]
+        assert await asyncio.gather(*tasks) == ["http://server"] * 3
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("problem", ["hook", "start"])
+def test_a_start_that_fails_makes_room(spawner: Any, problem: str) -> None:
+    async def run() -> None:
+        spawner.concurrent_starts = 1
+        spawner.problem = problem
+        with pytest.raises(RuntimeError):
+            await spawn(spawner)
+        assert await asyncio.wait_for(spawn(another(spawner)), 5) == "http://server"
 
     asyncio.run(run())

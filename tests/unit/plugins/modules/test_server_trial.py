@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _trial
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
+from ansible_collections.coursehub.jupyterhub.plugins.modules import server_trial
+from coursehub_hub import server
+
+from tests.unit.plugins.api import Answer, Api
+
+Object = dict[str, Any]
+NAMESPACE = "students"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+POD = f"{PODS}/{_trial.NAME}"
+CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/server"
+IMAGE = "registry.example.org/data-8:2"
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def crashed(times: int) -> Object:
+    last = {"terminated": {"exitCode": 1, "message": "No module named jupyterhub"}}
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    return {"containerStatuses": [{"name": "notebook", "restartCount": times, "state": state, "lastState": last}]}
+
+
+def waiting(reason: str, message: str = "") -> Object:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"containerStatuses": [{"name": "notebook", "restartCount": 0, "state": state}]}
+
+
+@pytest.fixture
+def trial(kube: Kube, api: Api) -> Callable[..., Object]:
+    api.put(CONFIG, {"metadata": {"name": "server"}})
+
+    def run(status: Object, *, check: bool = False, **more: Any) -> Object:
+        api.on_create = lambda path, item: api.put(path, {**item, "status": status}) and None
+        parameters = {
+            "namespace": NAMESPACE,
+            "image": IMAGE,
+            "memory": "256Mi",
+            "memory_limit": "1Gi",
+            "cpu": "50m",
+            "cpu_limit": "2",
+            "wait_timeout": 1,
+            **more,
+        }
+        return server_trial.Trial(kube, parameters, check)()
+
+    return run
+
+
+def test_an_image_that_starts_is_tried_once(trial: Callable[..., Object], api: Api) -> None:
+    result = trial(READY)
+    assert result["changed"]
+    assert result["seconds"] >= 0
+    assert POD not in api.objects
+    assert trial({}) == {"changed": False}
+    assert api.asked_for("POST") == [PODS]
+    # Another one is tried again.
+    assert trial(READY, image=f"{IMAGE}1")["changed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (
+            waiting("ImagePullBackOff", 'Back-off pulling image "registry.example.org/data-8:2"'),
+            "Back-off pulling image",
+        ),
+        (waiting("CreateContainerError", "exec: python3: not found"), "python3: not found"),
+        (crashed(2), "No module named jupyterhub"),
+        ({}, "did not answer within 1 s"),
+        (crashed(1), "did not answer within 1 s"),
+    ],
+)
+def test_one_that_does_not_is_refused_and_nothing_is_left(
+    trial: Callable[..., Object], api: Api, status: Object, reason: str
+) -> None:
+    with pytest.raises(CoursehubError, match="does not start, so no student gets it") as refused:
+        trial(status)
+    assert reason in str(refused.value)
+    assert IMAGE in str(refused.value)
+    assert POD not in api.objects
+    assert "annotations" not in api.objects[CONFIG]["metadata"]
+
+
+def test_its_last_words_are_told(trial: Callable[..., Object], api: Api) -> None:
+    api.answer_next("GET", f"{POD}/log", Answer(body="Traceback\nModuleNotFoundError: jupyterlab\n"))
+    with pytest.raises(CoursehubError, match=r"it said: .*ModuleNotFoundError: jupyterlab"):
+        trial(crashed(2))
+
+
+def test_what_a_run_that_was_killed_left_is_no_verdict(trial: Callable[..., Object], api: Api) -> None:
+    api.put(POD, {"metadata": {"name": _trial.NAME}, "status": crashed(5)})
+    assert trial(READY)["changed"]
+
+
+def test_a_dry_run_starts_nothing(trial: Callable[..., Object], api: Api) -> None:
+    assert trial(READY, check=True) == {"changed": True}
+    assert api.asked_for("POST") == []
+
+
+def test_before_the_role_has_been_there(trial: Callable[..., Object], api: Api) -> None:
+    del api.objects[CONFIG]
+    with pytest.raises(CoursehubError, match="run the playbook site first"):
+        trial(READY)
+    assert trial(READY, check=True) == {"changed": True}
+
+
+def test_it_is_what_the_hub_starts() -> None:
+    assert (_trial.SERVER, _trial.HOME, _trial.UID) == (server.SERVER, server.HOME, server.UID)

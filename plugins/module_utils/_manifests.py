@@ -59,7 +59,7 @@ _CONTROLLERS_ANNOTATIONS = (
 
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
-WAITED_FOR = (*WORKLOADS, "CustomResourceDefinition")
+WAITED_FOR = (*WORKLOADS, "CustomResourceDefinition", "VolumeSnapshot")
 
 
 def identity(item: Object) -> Identity:
@@ -137,6 +137,16 @@ def lasting_annotations(item: Object) -> dict[str, str]:
     return {key: value for key, value in annotations.items() if not key.startswith(_CONTROLLERS_ANNOTATIONS)}
 
 
+def again(item: Object) -> Object:
+    """Return a live object as it can be applied again: without what the server and the controllers write."""
+    result = comparable(item)
+    annotations = result["metadata"].pop("annotations", None) or {}
+    kept = {key: value for key, value in annotations.items() if not key.startswith("deployment.kubernetes.io/")}
+    if kept:
+        result["metadata"]["annotations"] = kept
+    return result
+
+
 def shown(item: Object | None) -> Object:
     """Return an object as a diff may show it: a Secret without its values."""
     result = comparable(item)
@@ -154,6 +164,9 @@ def not_ready(item: Object) -> str:
     if kind == "CustomResourceDefinition":
         met = {c["type"] for c in status.get("conditions") or [] if c["status"] == "True"}
         return "" if "Established" in met else "not established"
+    if kind == "VolumeSnapshot":
+        error = (status.get("error") or {}).get("message", "its controller says nothing about it")
+        return "" if status.get("readyToUse") else f"not ready: {error}"
     if kind not in WORKLOADS:
         return ""
     if status.get("observedGeneration", 0) < item["metadata"].get("generation", 0):

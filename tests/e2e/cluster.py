@@ -36,6 +36,10 @@ class Cluster:
     def log(self, pod: str, namespace: str) -> str:
         return str(client.CoreV1Api(self._api).read_namespaced_pod_log(pod, namespace))
 
+    def log_before(self, pod: str, namespace: str) -> str:
+        """Return what the container said that ran in the pod before this one."""
+        return str(client.CoreV1Api(self._api).read_namespaced_pod_log(pod, namespace, previous=True))
+
     def run_python(self, pod: str, program: str, *arguments: str, namespace: str = STUDENTS) -> str:
         """Run a program in a pod and return what it printed."""
         packed = base64.b64encode(program.encode()).decode()

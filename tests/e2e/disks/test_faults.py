@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,11 +17,11 @@ from typing import Any
 
 import pytest
 import requests
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import ApiError
 
 from tests.e2e.cluster import HUB, STUDENTS, Cluster
 from tests.e2e.disks.bare import SNAPSHOT, Bare, is_ready
+from tests.e2e.outages import on_control_plane, without_api_server
 from tests.e2e.playbook import module, start
 
 Object = dict[str, Any]
@@ -35,7 +34,6 @@ CONTROLLER_AWAY_S = 120
 API_AWAY_S = 60
 # How long a run that was killed keeps its lock.
 LOCK_S = 30
-MANIFEST, ASIDE = "/etc/kubernetes/manifests/kube-apiserver.yaml", "/etc/kubernetes/kube-apiserver.yaml"
 NOBODY = "nobody.csi.example.org"
 CONTENT = ("snapshot.storage.k8s.io/v1", "VolumeSnapshotContent")
 CLASS = ("snapshot.storage.k8s.io/v1", "VolumeSnapshotClass")
@@ -85,15 +83,6 @@ def meanwhile(take: Take, **arguments: Any) -> Iterator[Future[dict[str, Any]]]:
     """Run the module in the background; it has ended when this has."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(take, **arguments)
-
-
-def on_control_plane(*words: str) -> None:
-    """Run a command on the node that has the control plane."""
-    node = f"{os.environ['COURSEHUB_NAME']}-control-plane"
-    done = subprocess.run(
-        [os.environ["COURSEHUB_ENGINE"], "exec", node, *words], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
 
 
 def outcomes(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -307,41 +296,6 @@ def test_a_snapshot_controller_that_is_down_for_two_minutes(disks: Bare, cluster
 # What the API server does.
 
 
-def answers(cluster: Cluster) -> bool:
-    try:
-        cluster.kube.wait_ready(time.monotonic())
-    except CoursehubError:
-        return False
-    return True
-
-
-@contextmanager
-def without_api_server(cluster: Cluster, seconds: float) -> Iterator[None]:
-    """Take the API server away for so many seconds. In the block it has just gone; when it is left, it is back.
-
-    It is killed, and the kubelet does not start it again as long as its manifest is away.
-    """
-    begun = time.monotonic()
-    on_control_plane("mv", MANIFEST, ASIDE)
-    try:
-        # The kubelet may have been quicker.
-        on_control_plane("bash", "-c", "pkill -TERM -x kube-apiserver || true")
-        while answers(cluster):
-            assert time.monotonic() - begun < seconds, "the API server did not go away"
-            time.sleep(0.2)
-        yield
-        time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
-    finally:
-        on_control_plane("mv", ASIDE, MANIFEST)
-        cluster.kube.wait_ready(time.monotonic() + 120)
-
-
-def renew_hub(cluster: Cluster) -> None:
-    """Start the hub anew: after an outage of a minute its watch on the pods may have ended without a word."""
-    for pod in cluster.pods(HUB, "app.kubernetes.io/name=hub"):
-        cluster.delete("v1", "Pod", pod["metadata"]["name"], HUB)
-
-
 def test_an_api_server_that_is_away_for_a_minute(disks: Bare, cluster: Cluster, take: Take) -> None:
     before = {item["metadata"]["name"] for item in cluster.kube.list(*SNAPSHOT, STUDENTS)}
 
@@ -350,10 +304,7 @@ def test_an_api_server_that_is_away_for_a_minute(disks: Bare, cluster: Cluster, 
 
     with meanwhile(take, pattern="fault-*", wait_timeout=400) as running:
         cluster.wait(*SNAPSHOT, STUDENTS, begun, 60)
-        try:
-            with without_api_server(cluster, API_AWAY_S):
-                assert not running.done(), "the run was over before the API server was gone"
-        finally:
-            renew_hub(cluster)
+        with without_api_server(cluster, API_AWAY_S):
+            assert not running.done(), "the run was over before the API server was gone"
         result = running.result()
     all_taken(result, disks, disks.students)

@@ -11,12 +11,28 @@ from dataclasses import asdict
 import pytest
 import requests
 
-from tests.e2e.cluster import HUB, Cluster
+from tests.e2e.cluster import HUB, Cluster, Object
 from tests.e2e.conftest import REPORTS
+from tests.e2e.faults.balancer import Balancer
 from tests.e2e.faults.load import Load
 from tests.e2e.student import Student
 
 STUDENTS = 6
+
+
+@pytest.fixture(scope="session")
+def url(cluster: Cluster) -> Iterator[str]:
+    """The way that students take: a balancer before all nodes, as a cloud has it."""
+    service = cluster.kube.get("v1", "Service", "proxy-public", HUB)
+    assert service is not None
+    port = service["spec"]["ports"][0]["nodePort"]
+    nodes = [
+        next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
+        for node in cluster.kube.list("v1", "Node")
+    ]
+    balancer = Balancer([(node, port) for node in nodes]).start()
+    yield f"http://127.0.0.1:{balancer.port}"
+    balancer.stop()
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +51,12 @@ def load(url: str) -> Iterator[Load]:
         print(one)
     for student in students:
         student.stop()
+
+
+def is_ready(item: Object) -> bool:
+    """Tell whether a pod or a node calls itself ready."""
+    conditions = item.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def hub_answers(url: str) -> bool:

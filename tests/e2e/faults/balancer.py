@@ -1,0 +1,88 @@
+"""What a cloud's load balancer does, on loopback: sends connections to nodes that answer, and asks each every second.
+
+It knows nothing of HTTP but for its own question: a connection is bytes to it, and one that is open stays where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+Address = tuple[str, int]
+CHECK_S = 1
+CHECK_TIMEOUT_S = 1
+CONNECT_TIMEOUT_S = 2
+# As clouds have it: one lost answer is no reason.
+MISSES = 2
+QUESTION = b"GET /hub/health HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n"
+
+
+class Balancer:
+    """Listens on a free port of loopback."""
+
+    def __init__(self, backends: Sequence[Address]) -> None:
+        self.port = 0
+        self._misses = dict.fromkeys(backends, 0)
+        self._turn = itertools.count()
+        self._loop = asyncio.new_event_loop()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
+        self._ended = asyncio.Event()
+
+    def start(self) -> Balancer:
+        self._thread.start()
+        assert self._listening.wait(10)
+        return self
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(10)
+
+    async def _run(self) -> None:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        checks = [asyncio.ensure_future(self._check(backend)) for backend in self._misses]
+        self._listening.set()
+        await self._ended.wait()
+        server.close()
+        for check in checks:
+            check.cancel()
+
+    async def _check(self, backend: Address) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(CHECK_TIMEOUT_S):
+                    reader, writer = await asyncio.open_connection(*backend)
+                    writer.write(QUESTION)
+                    # A proxy that answers is there, whatever it says of the hub.
+                    well = (await reader.readline()).startswith(b"HTTP/1.1 ")
+                    writer.close()
+            except OSError:
+                well = False
+            self._misses[backend] = 0 if well else self._misses[backend] + 1
+            await asyncio.sleep(CHECK_S)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        well = [backend for backend, misses in self._misses.items() if misses < MISSES]
+        if not well:
+            writer.close()
+            return
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                there, back = await asyncio.open_connection(*well[next(self._turn) % len(well)])
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+
+
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await source.read(65536):
+            target.write(chunk)
+            await target.drain()
+    with suppress(OSError, RuntimeError):
+        target.close()

@@ -26,7 +26,8 @@ status: setup ## tell what runs, what does not, and why
 lab: setup ## build all that the lab is made of, with no cluster
 	cd lab && ../.venv/bin/python -m builder --cache $(CACHE)
 
-test: lint unit integration scenario ## lint, unit tests, and the whole on a cluster of its own
+test: lint unit integration ## lint, unit tests, and the whole on a cluster of its own, but for what is slow
+	PYTEST_ADDOPTS='-m "not slow"' $(MAKE) scenario S='default disks'
 
 setup:
 	@python3 scripts/setup.py runtime
@@ -47,7 +48,7 @@ S ?= default
 scenario: installed ## a Molecule scenario on a cluster of its own, S=<name>
 	rm -f build/reports/*.log
 	@# What failed stands last, where one looks first.
-	.venv/bin/molecule test --scenario-name $(S) || \
+	.venv/bin/molecule test $(addprefix --scenario-name=,$(S)) || \
 	  { grep -hE '^(E  |FAILED|ERROR)' build/reports/*.log | tail -n 40; exit 1; }
 
 B ?= setup

@@ -281,6 +281,7 @@ def without_controller(cluster: Cluster) -> Iterator[None]:
         )
 
 
+@pytest.mark.slow
 def test_a_snapshot_controller_that_is_down_for_two_minutes(disks: Bare, cluster: Cluster, take: Take) -> None:
     students = disks.students[:50]
     # The module's end is waited for after the controller is back.
@@ -296,6 +297,7 @@ def test_a_snapshot_controller_that_is_down_for_two_minutes(disks: Bare, cluster
 # What the API server does.
 
 
+@pytest.mark.slow
 def test_an_api_server_that_is_away_for_a_minute(disks: Bare, cluster: Cluster, take: Take) -> None:
     before = {item["metadata"]["name"] for item in cluster.kube.list(*SNAPSHOT, STUDENTS)}
 

@@ -79,3 +79,10 @@ def active_hubs(cluster: Cluster) -> list[str]:
     """Return the pods of hubs that work and are ready."""
     pods = cluster.pods(HUB, "app.kubernetes.io/name=hub,coursehub.jupyterhub/hub=active")
     return [pod["metadata"]["name"] for pod in pods]
+
+
+def in_office_since(cluster: Cluster) -> str:
+    """Return since when the hub that works does, as its Lease says."""
+    lease = cluster.kube.get("coordination.k8s.io/v1", "Lease", "hub", HUB)
+    assert lease is not None
+    return str(lease["spec"]["acquireTime"])

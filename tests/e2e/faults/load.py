@@ -72,8 +72,8 @@ def outcome(name: str, events: Sequence[Event], begin: float, end: float) -> Out
     result.failed = sum(not event.ok for event in within)
     result.retried = sum(event.retried for event in within)
     result.errors = [f"{text} ({count} times)" for text, count in Counter(e.error for e in within if e.error).items()]
-    for student, what in {(event.student, event.what) for event in within}:
-        good = [event.at for event in within if event.ok and (event.student, event.what) == (student, what)]
+    for student, kernel in {(event.student, event.what == "compute") for event in within}:
+        good = [e.at for e in within if e.ok and (e.student, e.what == "compute") == (student, kernel)]
         moments = [begin, *good, end]
         gap = max(later - earlier for earlier, later in pairwise(moments))
         result.longest_gap_s = max(result.longest_gap_s, gap)

@@ -27,8 +27,10 @@ def url(cluster: Cluster) -> Iterator[str]:
     assert service is not None
     port = service["spec"]["ports"][0]["nodePort"]
     nodes = [
-        next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
+        one["address"]
         for node in cluster.kube.list("v1", "Node")
+        for one in node["status"]["addresses"]
+        if one["type"] == "InternalIP"
     ]
     balancer = Balancer([(node, port) for node in nodes]).start()
     yield f"http://127.0.0.1:{balancer.port}"

@@ -1,6 +1,6 @@
 """Run a hub that works when it is its turn: ``python -m coursehub_hub.standby [arguments of jupyterhub]``.
 
-All that a hub imports is imported at once, also what this file does not use: it takes longer than the rest of a start.
+All that a hub imports is imported while it stands by: that takes longer than the rest of a start.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ import os
 import signal
 import sys
 import threading
+from importlib import import_module
 
 import jupyterhub.app
-import oauthenticator.generic
-import oauthenticator.github
-import oauthenticator.google  # noqa: F401
 import psycopg
-
-import coursehub_hub.routes
-import coursehub_hub.settings
-import coursehub_hub.spawner  # noqa: F401
 
 from . import cluster, database, election, health
 
 LOG = logging.getLogger("coursehub.standby")
+# What the configuration names, or chooses from.
+WARM = (
+    "coursehub_hub.routes",
+    "coursehub_hub.settings",
+    "coursehub_hub.spawner",
+    "oauthenticator.generic",
+    "oauthenticator.github",
+    "oauthenticator.google",
+)
 
 
 class Guard(threading.Thread):
@@ -85,6 +88,8 @@ class Guard(threading.Thread):
 def main() -> None:
     """Stand by, then be the hub until told to end."""
     logging.basicConfig(level=logging.INFO, format="[%(levelname)1.1s %(asctime)s %(name)s] %(message)s")
+    for name in WARM:
+        import_module(name)
     state = health.State()
     health.serve(state)
     guard = Guard(os.environ["COURSEHUB_DATABASE_URL"], os.environ["POD_NAME"], os.environ["POD_NAMESPACE"])

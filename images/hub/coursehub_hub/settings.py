@@ -9,6 +9,9 @@ from typing import Any
 
 from . import login, proxy, server
 
+# By this name another hub finds in the database what is left of this one.
+APPLICATION = "coursehub-hub"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,9 +45,9 @@ def _database(c: Any, url: str) -> None:
         return
     c.JupyterHub.db_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     c.JupyterHub.db_kwargs = {
-        # By this name another hub finds what is left of this one. A database whose node is gone is noticed in seconds.
+        # A database whose node is gone is noticed in seconds.
         "connect_args": {
-            "application_name": "coursehub-hub",
+            "application_name": APPLICATION,
             "connect_timeout": 5,
             "keepalives_idle": 5,
             "keepalives_interval": 2,

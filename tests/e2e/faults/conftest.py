@@ -78,7 +78,7 @@ def seconds_until(condition: Callable[[], bool], seconds: float, interval: float
 
 
 def active_hubs(cluster: Cluster) -> list[str]:
-    """Return the pods of hubs that work and are ready."""
+    """Return the pods to which the Service hub goes, by the label of the one that works."""
     pods = cluster.pods(HUB, "app.kubernetes.io/name=hub,coursehub.jupyterhub/hub=active")
     return [pod["metadata"]["name"] for pod in pods]
 

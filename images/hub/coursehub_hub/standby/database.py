@@ -8,9 +8,12 @@ from typing import Any
 
 import psycopg
 
+from coursehub_hub.settings import APPLICATION
+
 # Any number does that is the same for all hubs of a database: 63 bits of the SHA-256 of "coursehub hub".
 LOCK = 0x68835B10DC470C5B
-HUB, STANDBY = "coursehub-hub", "coursehub-standby"
+# Not the hub's own name: what has that is ended when another one takes over.
+STANDBY = "coursehub-standby"
 # The server takes a client for dead that acknowledges nothing for so long, and gives its lock free.
 SERVER_PATIENCE_S = 9
 # A hub that has heard nothing from its database for so long ends itself: well before the other one can have the lock.
@@ -45,7 +48,7 @@ class Lock:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = %s AND usename = current_user AND datname = current_database()",
-            (HUB,),
+            (APPLICATION,),
         )
         self._heard = time.monotonic()
         return True

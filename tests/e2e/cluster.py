@@ -17,6 +17,12 @@ STUDENTS = "coursehub-students"
 Object = dict[str, Any]
 
 
+def says_ready(item: Object) -> bool:
+    """Tell whether a pod or a node calls itself ready."""
+    conditions = item.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
 class Cluster:
     """A cluster, by kubeconfig and context."""
 

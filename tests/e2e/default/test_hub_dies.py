@@ -6,7 +6,7 @@ import time
 
 import requests
 
-from tests.e2e.cluster import HUB, Cluster
+from tests.e2e.cluster import HUB, Cluster, says_ready
 from tests.e2e.student import Student
 
 COMPUTE = """
@@ -51,11 +51,7 @@ def test_a_kernel_computes_on_while_the_hub_is_gone(cluster: Cluster, alice: Stu
         "v1",
         "Pod",
         HUB,
-        lambda pods: any(
-            pod["metadata"]["uid"] != hub["metadata"]["uid"]
-            and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-            for pod in pods
-        ),
+        lambda pods: any(pod["metadata"]["uid"] != hub["metadata"]["uid"] and says_ready(pod) for pod in pods),
         120,
     )
     assert _answers(url, range(200, 201), 30)

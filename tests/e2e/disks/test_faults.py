@@ -19,7 +19,7 @@ import pytest
 import requests
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import ApiError
 
-from tests.e2e.cluster import HUB, STUDENTS, Cluster
+from tests.e2e.cluster import HUB, STUDENTS, Cluster, says_ready
 from tests.e2e.disks.bare import SNAPSHOT, Bare, is_ready
 from tests.e2e.outages import on_control_plane, without_api_server
 from tests.e2e.playbook import module, start
@@ -46,11 +46,7 @@ def _a_hub_that_is_well(url: str, cluster: Cluster) -> Iterator[None]:
 
     def ready(pods: list[Object]) -> bool:
         hubs = [pod for pod in pods if pod["metadata"]["labels"].get("app.kubernetes.io/name") == "hub"]
-        return bool(hubs) and all(
-            "deletionTimestamp" not in pod["metadata"]
-            and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-            for pod in hubs
-        )
+        return bool(hubs) and all("deletionTimestamp" not in pod["metadata"] and says_ready(pod) for pod in hubs)
 
     cluster.wait("v1", "Pod", HUB, ready, 180)
     deadline = time.monotonic() + 60

@@ -11,7 +11,7 @@ from dataclasses import asdict
 import pytest
 import requests
 
-from tests.e2e.cluster import HUB, Cluster, Object
+from tests.e2e.cluster import HUB, Cluster
 from tests.e2e.conftest import REPORTS
 from tests.e2e.faults.balancer import Balancer
 from tests.e2e.faults.load import Load
@@ -53,12 +53,6 @@ def load(url: str) -> Iterator[Load]:
         print(one)
     for student in students:
         student.stop()
-
-
-def is_ready(item: Object) -> bool:
-    """Tell whether a pod or a node calls itself ready."""
-    conditions = item.get("status", {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def hub_answers(url: str) -> bool:

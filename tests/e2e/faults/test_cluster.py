@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.cluster import HUB, Cluster
-from tests.e2e.faults.conftest import hub_answers, is_ready, seconds_until
+from tests.e2e.cluster import HUB, Cluster, says_ready
+from tests.e2e.faults.conftest import hub_answers, seconds_until
 from tests.e2e.faults.load import Load
 from tests.e2e.outages import without_api_server
 from tests.e2e.student import Student
@@ -58,7 +58,7 @@ def test_the_databases_disk_is_full(load: Load, cluster: Cluster, url: str) -> N
     print(f"{failed} logins failed while the disk was full")
     assert case.failed == 0, case
     assert case.dropped == 0, case
-    seconds_until(lambda: all(map(is_ready, cluster.pods(HUB, DATABASE))), 60)
+    seconds_until(lambda: all(map(says_ready, cluster.pods(HUB, DATABASE))), 60)
     (pod,) = cluster.pods(HUB, DATABASE)
     cluster.run_in(pod["metadata"]["name"], HUB, "rm", "/data/fills-it")
 

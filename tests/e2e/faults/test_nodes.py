@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Callable
 
-from tests.e2e.cluster import HUB, STUDENTS, Cluster
-from tests.e2e.faults.conftest import active_hubs, hub_answers, is_ready, seconds_until
+from tests.e2e.cluster import HUB, STUDENTS, Cluster, says_ready
+from tests.e2e.faults.conftest import active_hubs, hub_answers, seconds_until
 from tests.e2e.faults.load import Load
 from tests.e2e.outages import frozen
 
@@ -29,8 +29,8 @@ def well_again(cluster: Cluster) -> Callable[[], bool]:
 
     def condition() -> bool:
         nodes = cluster.kube.list("v1", "Node")
-        return all(map(is_ready, nodes)) and all(
-            is_ready(pod) for pod in cluster.kube.list("v1", "Pod", HUB) if "deletionTimestamp" not in pod["metadata"]
+        return all(map(says_ready, nodes)) and all(
+            says_ready(pod) for pod in cluster.kube.list("v1", "Pod", HUB) if "deletionTimestamp" not in pod["metadata"]
         )
 
     return condition
@@ -47,7 +47,7 @@ def move_away_from(cluster: Cluster, node: str, *selectors: str) -> None:
                     cluster.delete("v1", "Pod", pod["metadata"]["name"], HUB)
         seconds_until(
             lambda: all(
-                is_ready(pod) and pod["spec"].get("nodeName") != node
+                says_ready(pod) and pod["spec"].get("nodeName") != node
                 for selector in selectors
                 for pod in cluster.pods(HUB, selector)
             ),

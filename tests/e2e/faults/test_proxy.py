@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cluster import HUB, Cluster
-from tests.e2e.faults.conftest import is_ready, seconds_until
+from tests.e2e.cluster import HUB, Cluster, says_ready
+from tests.e2e.faults.conftest import seconds_until
 from tests.e2e.faults.load import Load
 from tests.e2e.student import Student
 
@@ -19,7 +19,7 @@ def ready(cluster: Cluster, selector: str) -> list[str]:
     return [
         pod["metadata"]["name"]
         for pod in cluster.pods(HUB, selector)
-        if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)
+        if "deletionTimestamp" not in pod["metadata"] and says_ready(pod)
     ]
 
 

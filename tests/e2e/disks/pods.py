@@ -16,14 +16,14 @@ def tools_image(cluster: Cluster) -> str:
 
 
 @contextmanager
-def pod_with(cluster: Cluster, claim: str) -> Iterator[str]:
-    """Run a pod that has a disk at ``/disk``; give its name; remove it at the end."""
+def pod_with(cluster: Cluster, claim: str, *command: str) -> Iterator[str]:
+    """Run a pod that has a disk at ``/disk``, and a command or nothing; give its name; remove it at the end."""
     name = f"use-{claim}"
     cluster.apply(
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": STUDENTS},
+            "metadata": {"name": name, "namespace": STUDENTS, "labels": {"tests": name}},
             "spec": {
                 "automountServiceAccountToken": False,
                 "terminationGracePeriodSeconds": 0,
@@ -37,7 +37,7 @@ def pod_with(cluster: Cluster, claim: str) -> Iterator[str]:
                     {
                         "name": "user",
                         "image": tools_image(cluster),
-                        "args": ["sleep", "600"],
+                        "args": list(command) or ["sleep", "600"],
                         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                         "volumeMounts": [{"name": "disk", "mountPath": "/disk"}],
                     }

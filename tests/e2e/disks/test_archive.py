@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._worker import WORKER_LABEL
 
 from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.disks.conftest import Home, Module
@@ -93,6 +94,65 @@ def test_archived_read_back_and_removed(
 
 def _in(claim: str) -> dict[str, str]:
     return {"claim": claim, "path": "2026"}
+
+
+@pytest.fixture
+def bucket(cluster: Cluster, targets: None) -> Iterator[str]:
+    """A WebDAV server, as an institution's storage has one, with the Secret of the way to it; give its pod's name."""
+    login = ("course", "only-for-this-test")
+    serve = ("serve", "webdav", "/disk", "--addr=:8080", f"--user={login[0]}", f"--pass={login[1]}")
+    with pod_with(cluster, "archive", "rclone", *serve) as pod:
+        (found,) = cluster.pods(STUDENTS, f"tests={pod}")
+        obscured = cluster.run_in(pod, STUDENTS, "rclone", "obscure", login[1]).strip()
+        settings = (
+            f"[bucket]\ntype = webdav\nurl = http://{found['status']['podIP']}:8080\n"
+            f"vendor = other\nuser = {login[0]}\npass = {obscured}\n"
+        )
+        cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "archive-bucket", "namespace": STUDENTS},
+                "stringData": {"rclone.conf": settings},
+            }
+        )
+        cluster.apply(_way(pod))
+        yield pod
+        cluster.delete("networking.k8s.io/v1", "NetworkPolicy", "archive-bucket", STUDENTS)
+        cluster.delete("v1", "Secret", "archive-bucket", STUDENTS)
+
+
+def _way(pod: str) -> dict[str, Any]:
+    """Return the policy that lets workers reach a pod: what the role allows is what lies outside the cluster."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "archive-bucket", "namespace": STUDENTS},
+        "spec": {
+            "podSelector": {"matchLabels": {WORKER_LABEL: "archive"}},
+            "policyTypes": ["Egress"],
+            "egress": [{"to": [{"podSelector": {"matchLabels": {"tests": pod}}}], "ports": [{"port": 8080}]}],
+        },
+    }
+
+
+def test_archived_in_a_bucket(home: Home, cluster: Cluster, disk: Module, bucket: str) -> None:
+    name = home.student.name
+    home.write(work="precious")
+    target = {"path": "bucket:2026", "secret": "archive-bucket"}
+
+    wrong = disk(name, state="archived", target={**target, "path": "other:2026"})
+    assert f"{name}: " in wrong["msg"], wrong["msg"]
+    assert "other" in wrong["msg"], wrong["msg"]
+    assert "has no archive" in disk(name, state="absent")["msg"]
+
+    result = disk(name, state="archived", target=target)
+    assert result["students"][0]["done"] == ["archived"], result
+    assert not disk(name, state="archived", target=target)["changed"]
+    found = cluster.run_python(bucket, LOOK)
+    assert found.splitlines()[-1] == "['work.txt']", found
+    assert disk(name, state="absent")["students"][0]["done"] == ["removed"]
+    nothing_left_over(cluster)
 
 
 def test_a_disk_that_was_made_ahead_is_the_students(home: Home, cluster: Cluster, disk: Module) -> None:

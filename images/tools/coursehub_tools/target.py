@@ -17,6 +17,9 @@ from .result import FULL, FailedError, because, shown
 _REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@ -]*:[^\0]*")
 # rclone's exit codes.
 _ABSENT = (3, 4)
+# rclone waits a minute for a connection, ten times, and tries all of that three times: half an hour until a remote that
+# does not answer is called one. What it writes comes from a pipe, so it could not try the whole again anyway.
+_RCLONE = ("rclone", "-q", "--contimeout=10s", "--retries=1")
 _TIME = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
 
 
@@ -132,7 +135,7 @@ class Remote:
 
     @contextmanager
     def write(self, name: str) -> Iterator[Callable[[bytes], object]]:
-        with streams.program("rclone", "-q", "rcat", self._path + name, reads=True) as rclone:
+        with streams.program(*_RCLONE, "rcat", self._path + name, reads=True) as rclone:
             ended_early = False
             try:
                 yield rclone.stdin.write
@@ -144,7 +147,7 @@ class Remote:
 
     @contextmanager
     def read(self, name: str) -> Iterator[IO[bytes]]:
-        with streams.program("rclone", "-q", "cat", self._path + name, writes=True) as rclone:
+        with streams.program(*_RCLONE, "cat", self._path + name, writes=True) as rclone:
             try:
                 yield rclone.stdout
             except Exception:
@@ -155,7 +158,7 @@ class Remote:
                 raise self._failed("read", name, rclone)
 
     def small(self, name: str) -> bytes | None:
-        with streams.program("rclone", "-q", "cat", self._path + name, writes=True) as rclone:
+        with streams.program(*_RCLONE, "cat", self._path + name, writes=True) as rclone:
             content = rclone.stdout.read(1 << 20)
             code = rclone.wait()
             if code in _ABSENT:
@@ -166,7 +169,7 @@ class Remote:
         return content or None
 
     def remove(self, name: str) -> bool:
-        with streams.program("rclone", "-q", "--retries", "1", "deletefile", self._path + name) as rclone:
+        with streams.program(*_RCLONE, "deletefile", self._path + name) as rclone:
             return rclone.wait() in (0, *_ABSENT)
 
     def _failed(self, done: str, name: str, rclone: streams.Program) -> FailedError:

@@ -116,24 +116,40 @@ def bucket(cluster: Cluster, targets: None) -> Iterator[str]:
                 "stringData": {"rclone.conf": settings},
             }
         )
-        cluster.apply(_way(pod))
+        for policy in _way(pod):
+            cluster.apply(policy)
         yield pod
-        cluster.delete("networking.k8s.io/v1", "NetworkPolicy", "archive-bucket", STUDENTS)
+        for policy in _way(pod):
+            cluster.delete("networking.k8s.io/v1", "NetworkPolicy", policy["metadata"]["name"], STUDENTS)
         cluster.delete("v1", "Secret", "archive-bucket", STUDENTS)
 
 
-def _way(pod: str) -> dict[str, Any]:
-    """Return the policy that lets workers reach a pod: what the role allows is what lies outside the cluster."""
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "archive-bucket", "namespace": STUDENTS},
-        "spec": {
-            "podSelector": {"matchLabels": {WORKER_LABEL: "archive"}},
+def _way(pod: str) -> list[dict[str, Any]]:
+    """Return the policies that let workers reach a pod: what the role allows is what lies outside the cluster."""
+    workers = {"matchExpressions": [{"key": WORKER_LABEL, "operator": "Exists"}]}
+    server = {"matchLabels": {"tests": pod}}
+    ports = [{"port": 8080}]
+    rules: dict[str, dict[str, Any]] = {
+        "to-bucket": {
+            "podSelector": workers,
             "policyTypes": ["Egress"],
-            "egress": [{"to": [{"podSelector": {"matchLabels": {"tests": pod}}}], "ports": [{"port": 8080}]}],
+            "egress": [{"to": [{"podSelector": server}], "ports": ports}],
+        },
+        "bucket": {
+            "podSelector": server,
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": workers}], "ports": ports}],
         },
     }
+    return [
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": name, "namespace": STUDENTS},
+            "spec": rule,
+        }
+        for name, rule in rules.items()
+    ]
 
 
 def test_archived_in_a_bucket(home: Home, cluster: Cluster, disk: Module, bucket: str) -> None:

@@ -14,8 +14,11 @@ from . import DRIVER
 from .controller import Controller
 from .identity import Identity, Registration
 from .node import Node
-from .pool import Pool
+from .pool import Pool, PoolError
 from .protos import csi_services, registration_services
+
+# How often the controller looks whether the quotas still count: a look takes 2 ms.
+COUNT_S = 5
 
 
 def _arguments() -> argparse.Namespace:
@@ -40,6 +43,14 @@ def _serve(socket: Path) -> grpc.Server:
     return server
 
 
+def _count(pool: Pool) -> None:
+    try:
+        if pool.count_anew():
+            print(f"{DRIVER}: the quotas were inconsistent, the kernel counts anew", flush=True)
+    except PoolError as error:
+        print(f"{DRIVER}: {error}", flush=True)
+
+
 def main() -> None:
     """Serve until told to end."""
     arguments = _arguments()
@@ -62,7 +73,9 @@ def main() -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())
-    ended.wait()
+    while not ended.wait(COUNT_S):
+        if arguments.controller:
+            _count(pool)
     for server in servers:
         server.stop(grace=5).wait()
 

@@ -84,6 +84,9 @@ class FolderPool:
         used = sum(path.stat().st_size for path in subvolume.rglob("*") if path.is_file())
         return Usage(used=used, limit=self.limits[subvolume.name])
 
+    def count_anew(self) -> bool:
+        return False
+
     def available(self) -> int:
         return self.size
 

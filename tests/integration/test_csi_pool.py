@@ -1,0 +1,49 @@
+"""The driver's pool on a real btrfs file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from btrfs_csi.pool import Pool
+
+from tests.integration import pools
+
+MIB = 1 << 20
+LIMIT = 4 * MIB
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    with pools.mounted_pool(tmp_path) as mount:
+        pool = Pool(mount)
+        pool.check()
+        yield pool
+
+
+def test_the_kernel_counts_anew_when_it_has_lost_count(pool: Pool) -> None:
+    pool.create("disk", LIMIT)
+    assert not pool.count_anew()
+    number = pools.command("btrfs", "inspect-internal", "rootid", str(pool.volume("disk"))).strip()
+    pools.command("btrfs", "qgroup", "create", "1/0", str(pool.root))
+    pools.command("btrfs", "qgroup", "assign", "--no-rescan", f"0/{number}", "1/0", str(pool.root))
+    assert pool.count_anew()
+    pools.wait_until(lambda: not pool.count_anew(), "counted anew")
+    with pytest.raises(OSError, match="quota"), (pool.volume("disk") / "too-much").open("wb", buffering=0) as file:
+        for _megabyte in range(4 * LIMIT // MIB):
+            file.write(os.urandom(MIB))
+            os.fsync(file.fileno())
+
+
+def test_disks_that_are_deleted_in_numbers_leave_the_count_right(pool: Pool) -> None:
+    for number in range(100):
+        pool.create(f"disk-{number}", LIMIT)
+        (pool.volume(f"disk-{number}") / "file").write_bytes(os.urandom(64 << 10))
+        pool.take(f"disk-{number}", f"snapshot-{number}")
+    for number in range(100):
+        pool.delete(pool.snapshot(f"snapshot-{number}"))
+        pool.delete(pool.volume(f"disk-{number}"))
+    pools.command("btrfs", "subvolume", "sync", str(pool.root))
+    assert not pool.count_anew()

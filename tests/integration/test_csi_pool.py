@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from btrfs_csi.pool import Pool
@@ -23,18 +24,26 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
         yield pool
 
 
+def _fill(file: IO[bytes]) -> None:
+    for _megabyte in range(4 * LIMIT // MIB):
+        file.write(os.urandom(MIB))
+        os.fsync(file.fileno())
+
+
 def test_the_kernel_counts_anew_when_it_has_lost_count(pool: Pool) -> None:
     pool.create("disk", LIMIT)
+    # What two share can't be added to a group without counting.
+    (pool.volume("disk") / "file").write_bytes(os.urandom(MIB))
+    pool.take("disk", "snapshot")
+    pools.command("btrfs", "filesystem", "sync", str(pool.root))
     assert not pool.count_anew()
     number = pools.command("btrfs", "inspect-internal", "rootid", str(pool.volume("disk"))).strip()
     pools.command("btrfs", "qgroup", "create", "1/0", str(pool.root))
     pools.command("btrfs", "qgroup", "assign", "--no-rescan", f"0/{number}", "1/0", str(pool.root))
     assert pool.count_anew()
     pools.wait_until(lambda: not pool.count_anew(), "counted anew")
-    with pytest.raises(OSError, match="quota"), (pool.volume("disk") / "too-much").open("wb", buffering=0) as file:
-        for _megabyte in range(4 * LIMIT // MIB):
-            file.write(os.urandom(MIB))
-            os.fsync(file.fileno())
+    with (pool.volume("disk") / "too-much").open("wb", buffering=0) as file, pytest.raises(OSError, match="quota"):
+        _fill(file)
 
 
 def test_disks_that_are_deleted_in_numbers_leave_the_count_right(pool: Pool) -> None:

@@ -26,7 +26,7 @@ status: setup ## tell what runs, what does not, and why
 lab: setup ## build all that the lab is made of, with no cluster
 	cd lab && ../.venv/bin/python -m builder --cache $(CACHE)
 
-test: lint unit integration scenario ## lint, unit tests, and the whole on a cluster of its own
+test: lint unit integration ## lint, unit tests, and the whole on a cluster of its own
 
 setup:
 	@python3 scripts/setup.py runtime

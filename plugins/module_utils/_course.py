@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _bulk,
-    _disk_table,
     _disks,
     _kube,
     _progress,
     _restore,
     _snapshots,
+    _usage,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
@@ -157,16 +157,10 @@ class Course:
             if error.status != 404:
                 raise
 
-    def usages(self) -> dict[str, _disk_table.Usage]:
-        """Ask every node's kubelet for its disks' usage, by claim; of one that does not answer nothing is known."""
-        nodes = [str(node["metadata"]["name"]) for node in self.kube.list("v1", "Node")]
-
-        def ask(node: str) -> dict[str, _disk_table.Usage]:
-            path = f"{self.kube.path('v1', 'Node', None, node)}/proxy/stats/summary"
-            return _disk_table.usages(node, self.kube.ask(path), self.namespace)
-
-        answers, _errors = _bulk.each(nodes, ask)
-        return {claim: usage for answer in answers.values() for claim, usage in answer.items()}
+    def usages(self) -> dict[str, _usage.Usage]:
+        """Return the usage of the students' disks that pods have, by claim."""
+        everywhere = _usage.of_all_disks(self.kube)
+        return {claim: usage for (namespace, claim), usage in everywhere.items() if namespace == self.namespace}
 
     def await_unused(self, claims: Iterable[str], deadline: float) -> dict[str, str]:
         """Wait until no pod has one of the claims; return those that a pod still has, with the pod."""

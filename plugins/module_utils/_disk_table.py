@@ -5,33 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import Disk
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._snapshots import Shot, newest_good
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._usage import Usage
 
 Object = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a mounted disk holds, as its node's kubelet tells: bytes and, where the driver counts them, inodes."""
-
-    node: str
-    used_bytes: int | None
-    used_inodes: int | None
-
-
-def usages(node: str, summary: Object, namespace: str) -> dict[str, Usage]:
-    """Return claim -> usage from a kubelet's ``/stats/summary``, for one namespace."""
-    return {
-        volume["pvcRef"]["name"]: Usage(node, volume.get("usedBytes"), volume.get("inodesUsed") or None)
-        for pod in summary.get("pods", [])
-        for volume in pod.get("volume", [])
-        if volume.get("pvcRef", {}).get("namespace") == namespace
-    }
 
 
 def row(disk: Disk, shots: Sequence[Shot], pod: str, usage: Usage | None, now: datetime) -> dict[str, Any]:

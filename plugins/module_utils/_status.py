@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kind import not_ready as nodes_not_ready
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import not_ready, pod_trouble
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 Object = dict[str, Any]
+NEARLY_FULL_PERCENT = 85
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,28 @@ def add_workloads(report: Report, workloads: Sequence[Object], pods: Sequence[Ob
             reason += f": {'; '.join(troubles)}" if troubles else ""
         ready = status.get("readyReplicas", status.get("numberReady", 0))
         report.add(f"{metadata['namespace']}/{metadata['name']}", not reason, reason or f"{ready} ready")
+
+
+def add_own_disks(report: Report, claims: Sequence[Object], used_bytes: Mapping[tuple[str, str], int | None]) -> None:
+    """Report the disks that the hub itself has, such as its database's: a full one stops logins and starts."""
+    for claim in claims:
+        metadata = claim["metadata"]
+        used = used_bytes.get((metadata["namespace"], metadata["name"]))
+        size = str(claim.get("status", {}).get("capacity", {}).get("storage", ""))
+        if used is None or not size:
+            continue
+        percent = round(100 * used / parse_quantity(size))
+        full = percent >= NEARLY_FULL_PERCENT
+        report.add(
+            f"{metadata['namespace']}/{metadata['name']}",
+            not full,
+            f"{percent} % of {size} used"
+            + (
+                "; it is nearly full: set coursehub_hub_database_size to more, and run the playbook site again"
+                if full
+                else ""
+            ),
+        )
 
 
 def add_students(report: Report, pods: Sequence[Object], disks: Sequence[Object]) -> None:

@@ -67,7 +67,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.urls import ConnectionError as NoConnection
 from ansible.module_utils.urls import open_url
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _manifests, _status
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _manifests, _status, _usage
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 ASK_TIMEOUT_S = 5
@@ -84,6 +84,15 @@ def ask(report: _status.Report, url: str) -> None:
         report.add("address", False, f"{url} does not answer: {getattr(error, 'reason', error)}")
 
 
+def _own_claims(kube: _kube.Kube, owned: str, students: str) -> list[dict[str, Any]]:
+    claims = kube.list("v1", "PersistentVolumeClaim", labelSelector=owned)
+    return [claim for claim in claims if claim["metadata"]["namespace"] != students]
+
+
+def _used_bytes(kube: _kube.Kube) -> dict[tuple[str, str], int | None]:
+    return {claim: usage.used_bytes for claim, usage in _usage.of_all_disks(kube).items()}
+
+
 def run(parameters: dict[str, Any]) -> dict[str, Any]:
     """Look, and report."""
     report = _status.Report()
@@ -94,6 +103,7 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
         workloads = [item for kind in _manifests.WORKLOADS for item in kube.list("apps/v1", kind, labelSelector=owned)]
         _status.add_workloads(report, workloads, kube.list("v1", "Pod"))
         namespace = parameters["students_namespace"]
+        _status.add_own_disks(report, _own_claims(kube, owned, namespace), _used_bytes(kube))
         servers = kube.list("v1", "Pod", namespace, labelSelector="app.kubernetes.io/component=singleuser-server")
         _status.add_students(report, servers, kube.list("v1", "PersistentVolumeClaim", namespace))
     except CoursehubError as error:

@@ -4,29 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disk_table, _disks, _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disk_table, _disks, _snapshots, _usage
 
 from tests.unit.plugins.disks import claim, snapshot
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-
-def summary(*volumes: dict[str, Any]) -> dict[str, Any]:
-    return {"pods": [{"volume": [{"name": "token"}, *volumes]}, {"podRef": {}}]}
-
-
-def mounted(name: str, namespace: str = "students", **more: Any) -> dict[str, Any]:
-    return {"name": "home", "pvcRef": {"name": name, "namespace": namespace}, "usedBytes": 5, **more}
-
-
-def test_usage_is_of_one_namespace() -> None:
-    told = summary(mounted("disk-ann", inodesUsed=7), mounted("disk-bob", inodesUsed=0), mounted("database", "hub"))
-    assert _disk_table.usages("n", told, "students") == {
-        "disk-ann": _disk_table.Usage("n", 5, 7),
-        # A driver that doesn't count inodes says 0.
-        "disk-bob": _disk_table.Usage("n", 5, None),
-    }
-    assert _disk_table.usages("n", {}, "students") == {}
 
 
 def row(**more: Any) -> dict[str, Any]:
@@ -41,7 +23,7 @@ def row(**more: Any) -> dict[str, Any]:
 
 
 def test_what_is_told_of_a_disk() -> None:
-    told = row(pod="jupyter-ann", usage=_disk_table.Usage("node-1", 3 * 2**20, 10))
+    told = row(pod="jupyter-ann", usage=_usage.Usage("node-1", 3 * 2**20, 10))
     assert told == {
         "student": "ann",
         "claim": "disk-ann",
@@ -65,7 +47,7 @@ def test_what_is_not_known_is_not_zero() -> None:
 
 
 def test_the_table() -> None:
-    rows = [row(pod="p", usage=_disk_table.Usage("node-1", 3 * 2**20, 10)), {**row(shots=[]), "last_start": None}]
+    rows = [row(pod="p", usage=_usage.Usage("node-1", 3 * 2**20, 10)), {**row(shots=[]), "last_start": None}]
     assert _disk_table.table(rows, NOW).splitlines() == [
         "student  disk   used     of       server     last start  newest snapshot  snapshots",
         "ann      bound  3.0 MiB  1.0 GiB  on node-1  3 h ago     1 d ago          2 (1 failed)",

@@ -39,6 +39,29 @@ def test_our_own_things_are_told_and_no_others(hub: dict[str, Any]) -> None:
     ]
 
 
+@pytest.mark.parametrize(("used", "well"), [(2**29, True), (2**30 * 84 // 100, True), (2**30 * 97 // 100, False)])
+def test_a_database_whose_disk_is_nearly_full_is_told(hub: dict[str, Any], api: Api, used: int, well: bool) -> None:
+    for namespace, labels in (("ns", _manifests.MANAGED_BY), ("students", _manifests.MANAGED_BY), ("theirs", {})):
+        api.put(
+            f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/data",
+            {
+                "metadata": {"name": "data", "namespace": namespace, "labels": labels},
+                "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}},
+            },
+        )
+    volumes = [
+        {"pvcRef": {"name": "data", "namespace": namespace}, "usedBytes": used}
+        for namespace in ("ns", "students", "theirs")
+    ]
+    api.answer_next("GET", "/api/v1/nodes/n/proxy/stats/summary", Answer(body={"pods": [{"volume": volumes}]}))
+    result = status_info.run(hub)
+    assert result["well"] == well
+    (told,) = [thing for thing in result["things"] if thing["name"].endswith("/data")]
+    assert told["name"] == "ns/data"
+    assert told["detail"].startswith(f"{round(100 * used / 2**30)} % of 1Gi used")
+    assert ("coursehub_hub_database_size" in told["detail"]) != well
+
+
 def test_the_hub_is_asked_by_the_way_that_students_take(hub: dict[str, Any], api: Api, kubeconfig: Path) -> None:
     api.answer_next("GET", "/hub/health", Answer(body={}))
     url = address(kubeconfig)

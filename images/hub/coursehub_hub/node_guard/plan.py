@@ -1,0 +1,143 @@
+"""What is to be done about nodes that have fallen silent; without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+TAINT = "node.kubernetes.io/out-of-service"
+# Its value, where this set it: only such a one is taken away again.
+OURS = "coursehub"
+# How long a node that is back must have been ready: by then its kubelet has ended what was taken from it.
+BACK_S = 30
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Taint:
+    """Say that a node is out of service: its pods go, and its disks may be attached elsewhere."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Untaint:
+    """Take a node that is back into service."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Remove a pod of a lost node, whose kubelet can't confirm that it has ended."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Do nothing about a silent node, and say why."""
+
+    node: str
+    why: str
+
+
+Action = Taint | Untaint | Remove | Leave
+
+
+def silent(nodes: Iterable[Object]) -> list[str]:
+    """Return the nodes whose kubelet says nothing any more: one that says that it is not well is there."""
+    return sorted(node["metadata"]["name"] for node in nodes if _ready(node).get("status") == "Unknown")
+
+
+def look_at(pods: Iterable[Object]) -> dict[str, list[str]]:
+    """Return the addresses of the servers that run on each node: where one answers, the node is there."""
+    found: dict[str, list[str]] = {}
+    for pod in pods:
+        address = pod["status"].get("podIP")
+        if address and pod["status"].get("phase") == "Running":
+            found.setdefault(pod["spec"].get("nodeName", ""), []).append(address)
+    return found
+
+
+def plan(
+    nodes: list[Object],
+    pods: list[Object],
+    answering: Set[str],
+    drivers: Mapping[tuple[str, str], str],
+    fencing: Set[str],
+    now: datetime,
+) -> list[Action]:
+    """Return what is to be done.
+
+    ``pods`` are those of the hub's and the students' namespaces; ``answering`` are the silent nodes on which a server
+    still answers; ``drivers`` says for each disk, by namespace and claim, whose it is; ``fencing`` are the drivers that
+    cut off the node that they detach a disk from.
+    """
+    actions: list[Action] = [Untaint(_name(node)) for node in nodes if _ours(node) and _is_back(node, now)]
+    lost = silent(nodes)
+    if 2 * len(lost) > len(nodes):
+        why = f"{len(lost)} of {len(nodes)} nodes are silent: rather this side is cut off than they are lost"
+        return [*actions, *(Leave(node, why) for node in lost)]
+    for node in lost:
+        on_it = [pod for pod in pods if pod["spec"].get("nodeName") == node]
+        others = {drivers.get(disk, "") for pod in on_it for disk in _disks(pod)} - fencing
+        if node in answering:
+            actions.append(Leave(node, "its kubelet is silent, but servers on it answer: the students there go on"))
+        elif others:
+            driver = min(others)
+            actions.append(
+                Leave(
+                    node,
+                    f"the disks' driver {driver or '(unknown)'} may let it write on after a disk was taken away. "
+                    f"Make sure that it is off, then run: kubectl taint nodes {node} {TAINT}=off:NoExecute",
+                )
+            )
+        elif on_it:
+            if not any(taint["key"] == TAINT for taint in _taints(_by_name(nodes, node))):
+                actions.append(Taint(node))
+            actions.extend(
+                Remove(pod["metadata"]["namespace"], pod["metadata"]["name"], pod["metadata"]["uid"]) for pod in on_it
+            )
+    return actions
+
+
+def _name(node: Object) -> str:
+    return str(node["metadata"]["name"])
+
+
+def _by_name(nodes: Iterable[Object], name: str) -> Object:
+    return next(node for node in nodes if _name(node) == name)
+
+
+def _ready(node: Object) -> Object:
+    conditions = node.get("status", {}).get("conditions") or []
+    return next((one for one in conditions if one["type"] == "Ready"), {})
+
+
+def _taints(node: Object) -> list[Object]:
+    return list(node["spec"].get("taints") or [])
+
+
+def _ours(node: Object) -> bool:
+    return any(taint["key"] == TAINT and taint.get("value") == OURS for taint in _taints(node))
+
+
+def _is_back(node: Object, now: datetime) -> bool:
+    ready = _ready(node)
+    if ready.get("status") != "True":
+        return False
+    return now - datetime.fromisoformat(ready["lastTransitionTime"]) >= timedelta(seconds=BACK_S)
+
+
+def _disks(pod: Object) -> list[tuple[str, str]]:
+    return [
+        (pod["metadata"]["namespace"], volume["persistentVolumeClaim"]["claimName"])
+        for volume in pod["spec"].get("volumes") or []
+        if volume.get("persistentVolumeClaim")
+    ]

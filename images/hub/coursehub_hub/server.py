@@ -58,7 +58,7 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     c.Spawner.disable_user_config = True
     c.Spawner.start_timeout = values["start_timeout"]
     c.Spawner.http_timeout = 60
-    # One broken server after another is a reason to tell staff, not to end the hub.
+    # It counts one student's failures as it does those of many: see failures.py.
     c.Spawner.consecutive_failure_limit = 0
     c.Spawner.pre_spawn_hook = mark_start
     kube = c.KubeSpawner

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
+import signal
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +14,7 @@ from jupyterhub.utils import maybe_future
 from kubespawner import KubeSpawner
 from traitlets import Integer
 
+from .failures import STUDENTS, Failures
 from .line import Line
 
 FULL_MESSAGE = (
@@ -18,6 +22,8 @@ FULL_MESSAGE = (
     " need, or ask the staff for more room."
 )
 WAITING_MESSAGE = "Many servers start just now. You are number {place} in line; this page tells when it is your turn."
+# How much earlier than its own time limit a start may be cancelled by JupyterHub's, which begins before.
+CANCELLED_S = 15
 # How often the page tells a student's place.
 PLACE_S = 2
 # How long a watch that has given up rests before it is begun again.
@@ -60,6 +66,7 @@ class CourseSpawner(KubeSpawner):
     disk_is_full = False
     # One for the hub, whichever server starts first.
     _line: Line | None = None
+    failures = Failures()
 
     @property
     def line(self) -> Line:
@@ -79,10 +86,26 @@ class CourseSpawner(KubeSpawner):
 
     async def start(self) -> Any:
         """Start the server; then it is the next one's turn."""
+        begun = time.monotonic()
         try:
-            return await super().start()
+            address = await super().start()
+        except BaseException as error:
+            # JupyterHub cancels a start whose time is over, as it does one that a student gives up.
+            if isinstance(error, Exception) or time.monotonic() - begun >= self.start_timeout - CANCELLED_S:
+                self._note_failure()
+            raise
         finally:
             self.line.leave(self)
+        self.failures.succeeded()
+        return address
+
+    def _note_failure(self) -> None:
+        """End the hub where nobody's server starts any more: a fresh one may, and students at work do not notice."""
+        if self.failures.failed(self.user.name):
+            self.log.critical(
+                "Servers of %d students in a row did not start: this hub ends, a fresh one begins", STUDENTS
+            )
+            os.kill(os.getpid(), signal.SIGTERM)
 
     async def stop(self, now: bool = False) -> None:
         """Stop the server, or what there is of it."""

@@ -58,7 +58,11 @@ class Lock:
         if self._connection is None:
             raise LostError("it was given back")
         try:
-            await asyncio.wait_for(self._connection.execute("SELECT 1"), OWN_PATIENCE_S / 2)
+            cursor = await asyncio.wait_for(self._connection.execute("SELECT pg_is_in_recovery()"), OWN_PATIENCE_S / 2)
+            row = await cursor.fetchone()
+            # A primary that was replaced while its connections lived on: they can only read from then on.
+            if row is not None and row[0]:
+                raise LostError("the database has become a replica, which can't be written to")
             heard = time.monotonic()
         except TimeoutError:
             heard = self._heard

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
+import signal
 import sys
 from collections.abc import AsyncIterator
 from types import ModuleType, SimpleNamespace
@@ -13,13 +15,20 @@ import pytest
 from traitlets import HasTraits
 
 
+NUMBERS = itertools.count()
+
+
 class KubeSpawner(HasTraits):
     """Stands in for the hub's own, which is in its image only."""
+
+    start_timeout = 300
 
     def __init__(self) -> None:
         super().__init__()
         self.done: list[str] = []
         self.problem = ""
+        self.user = SimpleNamespace(name=f"student-{next(NUMBERS)}")
+        self.log = SimpleNamespace(critical=lambda *_words: None)
 
     def run_pre_spawn_hook(self) -> Any:
         if self.problem == "hook":
@@ -32,6 +41,8 @@ class KubeSpawner(HasTraits):
         await asyncio.sleep(0.01)
         if self.problem == "start":
             raise RuntimeError(self.problem)
+        if self.problem == "hangs":
+            await asyncio.sleep(60)
         return "http://server"
 
     async def stop(self, now: bool = False) -> None:
@@ -133,3 +144,47 @@ def test_a_start_that_fails_makes_room(spawner: Any, problem: str) -> None:
         assert await asyncio.wait_for(spawn(another(spawner)), 5) == "http://server"
 
     asyncio.run(run())
+
+
+@pytest.fixture
+def ended(spawner: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the hub has sent itself, ten minutes after it began."""
+    sent: list[int] = []
+    module = sys.modules["coursehub_hub.spawner"]
+    monkeypatch.setattr(module.os, "kill", lambda process, number: sent.append(number))
+    now = [0.0]
+    failures = sys.modules["coursehub_hub.failures"].Failures(lambda: now[0])
+    now[0] = 600.0
+    monkeypatch.setattr(type(spawner), "failures", failures)
+    return sent
+
+
+def test_a_hub_that_starts_nobodys_server_ends(spawner: Any, ended: list[int]) -> None:
+    async def run() -> None:
+        students = [another(spawner) for _student in range(5)]
+        for student in students:
+            assert ended == []
+            student.problem = "start"
+            with pytest.raises(RuntimeError):
+                await spawn(student)
+
+    asyncio.run(run())
+    assert ended == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize(("limit", "counts"), [(300, False), (0, True)])
+def test_a_start_that_is_cancelled_counts_when_its_time_was_over(
+    spawner: Any, ended: list[int], limit: int, counts: bool
+) -> None:
+    async def run() -> None:
+        for _student in range(5):
+            student = another(spawner)
+            student.problem, student.start_timeout = "hangs", limit
+            task = asyncio.ensure_future(spawn(student))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(run())
+    assert bool(ended) == counts

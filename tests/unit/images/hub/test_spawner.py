@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from traitlets import HasTraits
 
-
 NUMBERS = itertools.count()
 
 

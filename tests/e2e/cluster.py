@@ -14,6 +14,7 @@ from kubernetes.stream import stream
 
 HUB = "coursehub"
 STUDENTS = "coursehub-students"
+STORAGE = "coursehub-storage"
 Object = dict[str, Any]
 
 

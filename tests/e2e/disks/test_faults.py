@@ -19,7 +19,7 @@ import pytest
 import requests
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import ApiError
 
-from tests.e2e.cluster import HUB, STUDENTS, Cluster, says_ready
+from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster, says_ready
 from tests.e2e.disks.bare import SNAPSHOT, Bare, is_ready
 from tests.e2e.outages import on_control_plane, without_api_server
 from tests.e2e.playbook import module, start
@@ -27,7 +27,6 @@ from tests.e2e.playbook import module, start
 Object = dict[str, Any]
 Take = Callable[..., dict[str, Any]]
 
-STORAGE = "coursehub-storage"
 CONTROLLER = ("apps/v1", "Deployment", "storage-controller")
 # How long the snapshot controller and the API server are away.
 CONTROLLER_AWAY_S = 120

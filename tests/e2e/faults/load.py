@@ -152,6 +152,10 @@ class Load:
         while not self._ended.is_set():
             try:
                 return student.connect(kernel.id)
+            except websocket.WebSocketBadStatusException as answer:
+                # The server was started anew, and has not this kernel: a student starts another one.
+                if answer.status_code == 404:
+                    return None
             except (OSError, websocket.WebSocketException) as problem:
                 if time.monotonic() > deadline:
                     self._note(student, "compute", False, error=f"no websocket: {_short(problem)}")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.cluster import HUB, STUDENTS, Cluster, says_ready
+import requests
+
+from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster, says_ready
 from tests.e2e.faults.conftest import active_hubs, hub_answers, seconds_until
 from tests.e2e.faults.load import Load
-from tests.e2e.outages import frozen
+from tests.e2e.outages import stopped
+from tests.e2e.student import Student
 
 
 def node_of(cluster: Cluster, namespace: str, name: str) -> str:
@@ -36,20 +40,20 @@ def well_again(cluster: Cluster) -> Callable[[], bool]:
     return condition
 
 
-def move_away_from(cluster: Cluster, node: str, *selectors: str) -> None:
+def move_away_from(cluster: Cluster, node: str, *selectors: str, namespace: str = HUB) -> None:
     """Let pods run on other nodes than this one, as if chance had put them there."""
     path = cluster.kube.path("v1", "Node", None, node)
     cluster.kube.merge(path, {"spec": {"unschedulable": True}})
     try:
         for selector in selectors:
-            for pod in cluster.pods(HUB, selector):
+            for pod in cluster.pods(namespace, selector):
                 if pod["spec"].get("nodeName") == node:
-                    cluster.delete("v1", "Pod", pod["metadata"]["name"], HUB)
+                    cluster.delete("v1", "Pod", pod["metadata"]["name"], namespace)
         seconds_until(
             lambda: all(
                 says_ready(pod) and pod["spec"].get("nodeName") != node
                 for selector in selectors
-                for pod in cluster.pods(HUB, selector)
+                for pod in cluster.pods(namespace, selector)
             ),
             180,
         )
@@ -57,6 +61,11 @@ def move_away_from(cluster: Cluster, node: str, *selectors: str) -> None:
         cluster.kube.merge(path, {"spec": {"unschedulable": False}})
 
 
+HUB_PARTS = (
+    "app.kubernetes.io/name=hub-postgresql",
+    "app.kubernetes.io/name=proxy-redis",
+    "app.kubernetes.io/name=hub",
+)
 CONTROL_PLANE = f"{os.environ.get('COURSEHUB_NAME', '')}-control-plane"
 
 
@@ -71,7 +80,7 @@ def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
     node = node_of(cluster, HUB, active)
     seen: list[list[str]] = []
     with load.case("hub_node_stopped", ignoring=students_on(cluster, node)) as case:
-        with frozen(node):
+        with stopped(node):
             begun = time.monotonic()
             seconds_until(lambda: active not in active_hubs(cluster) and hub_answers(url), 90)
             case.recovery_s = time.monotonic() - begun
@@ -94,14 +103,63 @@ def test_a_proxys_node_stops(load: Load, cluster: Cluster) -> None:
         pod["spec"]["nodeName"]: pod["metadata"]["name"] for pod in cluster.pods(HUB, "app.kubernetes.io/name=proxy")
     }
     node = next(node for node in sorted(proxies) if node != CONTROL_PLANE)
-    move_away_from(
-        cluster,
-        node,
-        *("app.kubernetes.io/name=hub-postgresql", "app.kubernetes.io/name=proxy-redis", "app.kubernetes.io/name=hub"),
-    )
-    with load.case("proxy_node_stopped", ignoring=students_on(cluster, node)) as case, frozen(node):
+    move_away_from(cluster, node, *HUB_PARTS)
+    with load.case("proxy_node_stopped", ignoring=students_on(cluster, node)) as case, stopped(node):
         # Until Kubernetes has noticed, which takes it most of a minute, and a while longer.
         time.sleep(60)
     case.recovery_s = case.longest_gap_s
     assert case.failed == 0, case
     seconds_until(well_again(cluster), 180)
+
+
+def test_a_students_node_stops(load: Load, cluster: Cluster) -> None:
+    node = next(
+        one for one in sorted({student_node(cluster, student) for student in load.students}) if one != CONTROL_PLANE
+    )
+    move_away_from(cluster, node, *HUB_PARTS)
+    # In a cloud this is not on students' nodes.
+    move_away_from(cluster, node, "app.kubernetes.io/name=storage-controller", namespace=STORAGE)
+    there = students_on(cluster, node)
+    students = [student for student in load.students if student.name in there]
+    for student in students:
+        student.ask("PUT", "contents/before.txt", {"type": "file", "format": "text", "content": student.name})
+    with load.case("student_node_stopped", ignoring=there) as case, stopped(node):
+        begun = time.monotonic()
+        with ThreadPoolExecutor(len(students)) as pool:
+            list(pool.map(lambda student: start_again(student, begun + 180), students))
+        case.recovery_s = time.monotonic() - begun
+    for student in students:
+        assert student_node(cluster, student) != node
+        assert student.ask("GET", "contents/before.txt")["content"] == student.name
+    assert case.failed == 0, case
+    assert case.recovery_s <= 90, case
+    seconds_until(well_again(cluster), 180)
+    seconds_until(lambda: not out_of_service(cluster, node), 90)
+    seconds_until(lambda: all(works(student) for student in students), 60)
+
+
+def student_node(cluster: Cluster, student: Student) -> str:
+    return str(cluster.pod_of(student.name)["spec"]["nodeName"])
+
+
+def start_again(student: Student, deadline: float) -> None:
+    """Do what a student does whose server is gone: open the page again until it comes."""
+    while True:
+        try:
+            student.start(30)
+        except (requests.RequestException, AssertionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
+
+
+def out_of_service(cluster: Cluster, node: str) -> bool:
+    found = cluster.kube.get("v1", "Node", node)
+    assert found is not None
+    return any(taint["key"] == "node.kubernetes.io/out-of-service" for taint in found["spec"].get("taints", []))
+
+
+def works(student: Student) -> bool:
+    return student.get(f"/user/{student.name}/api/contents/").status_code == 200

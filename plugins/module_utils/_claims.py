@@ -39,19 +39,11 @@ class Claims:
 
     def create(self, body: Object) -> None:
         """Make a claim. One that is there may be ours, of a request whose answer was lost: the next look tells."""
-        try:
-            self._kube.request("POST", self._kube.path(*CLAIM, self._namespace), body)
-        except ApiError as error:
-            if error.status != 409:
-                raise
+        self._kube.create(body)
 
     def remove(self, claim: str) -> None:
         """Remove a claim and wait until it is gone. Its volume stays, unless it says otherwise."""
-        try:
-            self._kube.request("DELETE", self._kube.path(*CLAIM, self._namespace, claim))
-        except ApiError as error:
-            if error.status != 404:
-                raise
+        self._kube.delete(*CLAIM, claim, self._namespace)
         self._wait(claim, lambda found: not found, f"the claim {claim} did not go: does a pod have it?")
 
     def release(self, claim: str) -> None:

@@ -97,7 +97,9 @@ class Course:
     ) -> tuple[dict[str, _snapshots.Shot], dict[str, str]]:
         def ask(claim: str) -> Object:
             phase.started(claim)
-            return self._ask(bodies[claim])
+            # One of the same name was asked for in the same second, and does as well.
+            self.kube.create(bodies[claim])
+            return bodies[claim]
 
         asked, refused = _bulk.each(bodies, ask)
         failed = {claim: f"the snapshot was refused: {error}" for claim, error in refused.items()}
@@ -114,16 +116,6 @@ class Course:
                 failed[claim] = _snapshots.not_ready(name, one, seconds)
                 phase.failed(claim)
         return good, failed
-
-    def _ask(self, body: Object) -> Object:
-        """Ask for a snapshot. One of the same name was asked for in the same second, and does as well."""
-        path = self.kube.path(_snapshots.API_VERSION, _snapshots.KIND, self.namespace)
-        try:
-            return self.kube.request("POST", path, body)
-        except _kube.ApiError as error:
-            if error.status != 409:
-                raise
-        return body
 
     def _await(self, names: Mapping[str, str], deadline: float, phase: _progress.Phase) -> dict[str, _snapshots.Shot]:
         """Wait for snapshots by one watch; return them as last seen, by name."""
@@ -150,12 +142,7 @@ class Course:
     def remove_one(self, name: str) -> None:
         """Remove a snapshot; one that is gone is as wanted."""
         self.still_alone()
-        try:
-            path = self.kube.path(_snapshots.API_VERSION, _snapshots.KIND, self.namespace, name)
-            self.kube.request("DELETE", path)
-        except _kube.ApiError as error:
-            if error.status != 404:
-                raise
+        self.kube.delete(_snapshots.API_VERSION, _snapshots.KIND, name, self.namespace)
 
     def usages(self) -> dict[str, _usage.Usage]:
         """Return the usage of the students' disks that pods have, by claim."""

@@ -259,6 +259,28 @@ class Kube:
                 return None
             raise
 
+    def create(self, body: Object) -> None:
+        """Make an object. One that is there is taken for ours, of a request whose answer was lost.
+
+        So the caller looks for one of somebody else's before, or at what is there afterwards.
+        """
+        path = self.path(body["apiVersion"], body["kind"], body["metadata"].get("namespace"))
+        try:
+            self.request("POST", path, body, fieldManager=FIELD_MANAGER)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
+    def delete(
+        self, api_version: str, kind: str, name: str, namespace: str | None = None, body: Object | None = None
+    ) -> None:
+        """Remove an object, without waiting until it is gone. One that is gone already is as wanted."""
+        try:
+            self.request("DELETE", self.path(api_version, kind, namespace, name), body)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
     def list(self, api_version: str, kind: str, namespace: str | None = None, **query: Any) -> Objects:
         """Return all objects of a kind in pages of 500; none where the cluster does not know the kind."""
         try:

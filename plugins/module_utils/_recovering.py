@@ -129,12 +129,12 @@ class Recovering:
         """Make what is lacking: what is referred to comes first, and where it failed, what refers to it is left out."""
         self._each("making secrets", plan.secrets, self._apply, self._secrets)
         holders = {("", one.more["volume"]): key for key, one in self._disks.items()}
-        self._each("making volumes", plan.volumes, self._create, self._disks, holders)
-        self._each("making disks", self._left(plan.claims, self._disks), self._create, self._disks)
+        self._each("making volumes", plan.volumes, self._kube.create, self._disks, holders)
+        self._each("making disks", self._left(plan.claims, self._disks), self._kube.create, self._disks)
         shown = {("", _state.content_name(one.item)): key for key, one in self._snapshots.items()}
-        self._each("showing snapshots", plan.contents, self._create, self._snapshots, shown)
+        self._each("showing snapshots", plan.contents, self._kube.create, self._snapshots, shown)
         snapshots = self._left(plan.snapshots, self._snapshots)
-        self._each("making snapshots", snapshots, self._create, self._snapshots)
+        self._each("making snapshots", snapshots, self._kube.create, self._snapshots)
 
     @staticmethod
     def _left(items: Mapping[Key, Object], outcomes: Mapping[Key, Outcome]) -> dict[Key, Object]:
@@ -159,15 +159,6 @@ class Recovering:
         namespace, name = _recovery.key_of(secret)
         query = {"fieldManager": _kube.FIELD_MANAGER, "force": "true"}
         self._kube.request("PATCH", self._kube.path(*_state.SECRET, namespace, name), secret, **query)
-
-    def _create(self, item: Object) -> None:
-        """Make an object. One that is there is ours, of a request whose answer was lost: it was looked for before."""
-        path = self._kube.path(item["apiVersion"], item["kind"], item["metadata"].get("namespace"))
-        try:
-            self._kube.request("POST", path, item, fieldManager=_kube.FIELD_MANAGER)
-        except _kube.ApiError as error:
-            if error.status != 409:
-                raise
 
     def _await(self) -> None:
         """Wait for claims by one watch, then for snapshots by another; note which of them didn't come."""

@@ -18,7 +18,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _worker,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import ApiError, Kube
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 
 Object = dict[str, Any]
 
@@ -94,13 +94,8 @@ class Workers:
         Raises CoursehubError for what failed, in the worker's own words.
         """
         name = _worker.pod_name(task.command, claim)
-        path = self._kube.path(*POD, self._namespace)
-        try:
-            self._kube.request("POST", path, _worker.pod(task, name, self._namespace, self._image))
-        except ApiError as error:
-            # Ours, of a request whose answer was lost: all others were swept.
-            if error.status != 409:
-                raise
+        # One that is there is ours: all others were swept.
+        self._kube.create(_worker.pod(task, name, self._namespace, self._image))
         try:
             told = self._await(name)
         finally:
@@ -123,11 +118,7 @@ class Workers:
 
     def _remove(self, name: str) -> None:
         """Remove a worker and wait until it is gone: its claims can't go before."""
-        try:
-            self._kube.request("DELETE", self._kube.path(*POD, self._namespace, name))
-        except ApiError as error:
-            if error.status != 404:
-                raise
+        self._kube.delete(*POD, name, self._namespace)
         selector = f"metadata.name={name}"
         left = self._kube.wait(*POD, self._namespace, lambda found: not found, self._deadline, fieldSelector=selector)
         if left:

@@ -115,11 +115,9 @@ def _apply(kube: _kube.Kube, item: Object, dry_run: bool) -> tuple[Object | None
 def _delete(kube: _kube.Kube, item: Object) -> None:
     api_version, kind, namespace, name = _manifests.identity(item)
     try:
-        kube.request("DELETE", kube.path(api_version, kind, namespace, name), {"propagationPolicy": "Background"})
+        kube.delete(api_version, kind, name, namespace, {"propagationPolicy": "Background"})
     except _kube.ApiError as error:
-        # What someone else has removed since it was listed is gone, as it was to be.
-        if error.status != 404:
-            raise CoursehubError(f"{_manifests.describe(item)} can't be removed: {error}") from error
+        raise CoursehubError(f"{_manifests.describe(item)} can't be removed: {error}") from error
 
 
 def _wait(kube: _kube.Kube, items: list[Object], deadline: float) -> None:

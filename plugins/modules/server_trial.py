@@ -116,9 +116,7 @@ class Trial:
     @contextmanager
     def _pod(self, image: str) -> Iterator[None]:
         self._remove()
-        path = self._kube.path(*POD, self._namespace)
-        with suppress_there():
-            self._kube.request("POST", path, _trial.pod(self._namespace, image, self._parameters))
+        self._kube.create(_trial.pod(self._namespace, image, self._parameters))
         try:
             yield
         finally:
@@ -155,24 +153,10 @@ class Trial:
         return f"; it said: {' | '.join(text.split(chr(10))).strip(' |')[-500:]}" if text.strip() else ""
 
     def _remove(self) -> None:
-        try:
-            self._kube.request("DELETE", self._kube.path(*POD, self._namespace, _trial.NAME))
-        except _kube.ApiError as error:
-            if error.status != 404:
-                raise
+        self._kube.delete(*POD, _trial.NAME, self._namespace)
         selector = f"metadata.name={_trial.NAME}"
         deadline = time.monotonic() + REMOVAL_S
         self._kube.wait(*POD, self._namespace, lambda found: not found, deadline, fieldSelector=selector)
-
-
-@contextmanager
-def suppress_there() -> Iterator[None]:
-    """Take an object that is there for ours, of a request whose answer was lost: it was removed before."""
-    try:
-        yield
-    except _kube.ApiError as error:
-        if error.status != 409:
-            raise
 
 
 def main() -> None:

@@ -397,3 +397,26 @@ def test_a_server_that_never_gets_ready(kube: Kube, api: Api) -> None:
 )
 def test_the_sentence_in_an_answer(body: bytes | str | None, message: str) -> None:
     assert _kube.message_of(body) == message
+
+
+def secret() -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}}
+
+
+def test_what_is_there_is_taken_for_ours_and_what_is_gone_for_removed(kube: Kube, api: Api) -> None:
+    kube.create(secret())
+    kube.create(secret())
+    assert kube.get("v1", "Secret", "s", "n") is not None
+    kube.delete("v1", "Secret", "s", "n")
+    kube.delete("v1", "Secret", "s", "n")
+    assert kube.get("v1", "Secret", "s", "n") is None
+    assert len(api.asked_for("POST")) == len(api.asked_for("DELETE")) == 2
+
+
+def test_another_refusal_is_one(kube: Kube, api: Api) -> None:
+    api.answer_next("POST", "/api/v1/namespaces/n/secrets", refused(403, "no"))
+    with pytest.raises(ApiError, match="no"):
+        kube.create(secret())
+    api.answer_next("DELETE", "/api/v1/namespaces/n/secrets/s", refused(409, "busy"))
+    with pytest.raises(ApiError, match="busy"):
+        kube.delete("v1", "Secret", "s", "n")

@@ -10,31 +10,34 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from tests.e2e.cluster import HUB, Cluster
+from tests.e2e.cluster import HUB, Cluster, says_ready
 from tests.e2e.faults.conftest import active_hubs, hub_answers, in_office_since, seconds_until
 from tests.e2e.faults.load import Load
 
-# Ends the hub where it stands, so that it can give nothing back.
-KILL = """
-import os, pathlib, signal
+# Ends the hub where it stands, or freezes it, so that it can give nothing back.
+SIGNAL = """
+import os, pathlib, signal, sys
 for folder in pathlib.Path("/proc").glob("[0-9]*"):
     words = (folder / "cmdline").read_bytes().split(b"\\0")
     if b"coursehub_hub.standby" in words and b"tini" not in words[0]:
-        os.kill(int(folder.name), signal.SIGKILL)
+        os.kill(int(folder.name), signal.Signals[sys.argv[1]])
 """
 # Longer than the 300 s for which a server keeps the hub's answer of itself. The hour is the benchmark's.
 AWAY_S = float(os.environ.get("COURSEHUB_HUB_AWAY_S") or 720)
 
 
-def test_the_hub_is_killed(load: Load, cluster: Cluster, url: str) -> None:
+@pytest.mark.parametrize(("name", "signal"), [("hub_killed", "SIGKILL"), ("hub_frozen", "SIGSTOP")])
+def test_the_hub_is_killed_or_frozen(load: Load, cluster: Cluster, url: str, name: str, signal: str) -> None:
     (active,) = active_hubs(cluster)
     since = in_office_since(cluster)
-    with load.case("hub_killed") as case:
-        cluster.run_python(active, KILL, namespace=HUB)
+    with load.case(name) as case:
+        cluster.run_python(active, SIGNAL, signal, namespace=HUB)
         case.recovery_s = seconds_until(lambda: in_office_since(cluster) != since and hub_answers(url), 60)
     assert case.failed == 0, case
     assert case.dropped == 0, case
     assert case.recovery_s <= 15, case
+    # One that is frozen is started anew by its kubelet, after a minute.
+    seconds_until(lambda: all(map(says_ready, cluster.pods(HUB, "app.kubernetes.io/name=hub"))), 150)
 
 
 @contextmanager
@@ -56,20 +59,18 @@ def without_hub(cluster: Cluster) -> Iterator[None]:
         cluster.kube.merge(path, {"spec": {"replicas": before}})
 
 
-@pytest.mark.parametrize("path", ["/", "/hub/login", "/hub/spawn", "/user/nobody/lab"])
-def test_the_page_while_the_hub_is_away(away: None, url: str, path: str) -> None:
-    answer = requests.get(f"{url}{path}", timeout=10, allow_redirects=False)
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"] == "10"
-    assert "no-store" in answer.headers["Cache-Control"]
-    assert 'http-equiv="refresh"' in answer.text
-    assert "in a moment" in answer.text
-
-
-@pytest.fixture(scope="module")
-def away(cluster: Cluster, url: str) -> Iterator[None]:
+def test_the_page_while_the_hub_is_away(cluster: Cluster, url: str) -> None:
     with without_hub(cluster):
-        yield
+        answers = [
+            requests.get(f"{url}{path}", timeout=10, allow_redirects=False)
+            for path in ("/", "/hub/login", "/hub/spawn", "/user/nobody/lab")
+        ]
+    for answer in answers:
+        assert answer.status_code == 503, answer.url
+        assert answer.headers["Retry-After"] == "10"
+        assert "no-store" in answer.headers["Cache-Control"]
+        assert 'http-equiv="refresh"' in answer.text
+        assert "in a moment" in answer.text
     seconds_until(lambda: hub_answers(url), 120)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 Object = dict[str, Any]
 Identity = tuple[str, str, str, str]
@@ -120,6 +121,19 @@ def to_prune(declared: Sequence[Object], live: Iterable[Object]) -> list[Object]
         and (item["apiVersion"], item["kind"]) in PRUNABLE
         and not item["metadata"].get("ownerReferences")
     ]
+
+
+def never_smaller(item: Object, live: Object | None) -> Object:
+    """Return a claim with the size that it has where that is more than is asked for; any other object as it is.
+
+    A disk can't shrink. One that someone has grown, since it was full, must not fail each run from then on.
+    """
+    if item["kind"] != "PersistentVolumeClaim" or live is None:
+        return item
+    sizes = [one["spec"].get("resources", {}).get("requests", {}).get("storage", "0") for one in (item, live)]
+    largest = max(sizes, key=parse_quantity)
+    resources = {**item["spec"].get("resources", {}), "requests": {"storage": largest}}
+    return {**item, "spec": {**item["spec"], "resources": resources}}
 
 
 def comparable(item: Object | None) -> Object:

@@ -100,6 +100,7 @@ def _apply(kube: _kube.Kube, item: Object, dry_run: bool) -> tuple[Object | None
     """Apply one object; return it as it was and as it is."""
     api_version, kind, namespace, name = _manifests.identity(item)
     before = kube.get(api_version, kind, name, namespace)
+    item = _manifests.never_smaller(item, before)
     query = {"fieldManager": _kube.FIELD_MANAGER, "force": "true"}
     try:
         path = kube.path(api_version, kind, namespace, name)

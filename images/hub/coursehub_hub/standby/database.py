@@ -91,8 +91,8 @@ class Lock:
                 # where the process is frozen, whose kernel still answers those, it ends a session that does not beat:
                 # such a hub kept the lock for 98 s, until it woke up.
                 options=(
-                    f"-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
-                    f" -c tcp_user_timeout={SERVER_PATIENCE_S * 1000} -c idle_session_timeout={SERVER_PATIENCE_S * 1000}"
+                    "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+                    f" -c tcp_user_timeout={SERVER_PATIENCE_S}s -c idle_session_timeout={SERVER_PATIENCE_S}s"
                 ),
             )
         return self._connection

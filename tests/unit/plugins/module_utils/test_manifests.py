@@ -178,3 +178,23 @@ def waiting(reason: str, **more: Any) -> Object:
 )
 def test_what_keeps_a_pod_from_being_ready(pod: Object, trouble: str) -> None:
     assert _manifests.pod_trouble(pod) == trouble
+
+
+def claim(size: str) -> Object:
+    return item(
+        "PersistentVolumeClaim", spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "live", "size"),
+    [("1Gi", "3Gi", "3Gi"), ("3Gi", "1Gi", "3Gi"), ("1024Mi", "1Gi", "1024Mi"), ("2Gi", "900Mi", "2Gi")],
+)
+def test_a_claim_that_someone_has_grown_keeps_its_size(asked: str, live: str, size: str) -> None:
+    result = _manifests.never_smaller(claim(asked), claim(live))
+    assert result == claim(size)
+
+
+def test_what_is_new_or_no_claim_is_as_it_was_declared() -> None:
+    assert _manifests.never_smaller(claim("1Gi"), None) == claim("1Gi")
+    assert _manifests.never_smaller(item("ConfigMap"), item("ConfigMap")) == item("ConfigMap")

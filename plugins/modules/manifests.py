@@ -15,6 +15,7 @@ description:
   - Objects that carry this part's labels and are no longer declared are removed. Objects without the label
     C(app.kubernetes.io/managed-by=coursehub), and all disks, snapshots, namespaces and custom resource
     definitions, are never removed.
+  - A claim for a disk that is larger than declared, since someone has grown it, keeps its size.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes

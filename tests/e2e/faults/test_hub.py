@@ -36,8 +36,18 @@ def test_the_hub_is_killed_or_frozen(load: Load, cluster: Cluster, url: str, nam
     assert case.failed == 0, case
     assert case.dropped == 0, case
     assert case.recovery_s <= 15, case
-    # One that is frozen is started anew by its kubelet, after a minute.
-    seconds_until(lambda: all(map(says_ready, cluster.pods(HUB, "app.kubernetes.io/name=hub"))), 150)
+    if signal == "SIGSTOP":
+        # It wakes up and believes that it is the one.
+        cluster.run_python(active, SIGNAL, "SIGCONT", namespace=HUB)
+        seconds_until(lambda: restarts(cluster, active) > 0, 30)
+        assert "This hub ends" in cluster.log_before(active, HUB)
+    seconds_until(lambda: all(map(says_ready, cluster.pods(HUB, "app.kubernetes.io/name=hub"))), 60)
+
+
+def restarts(cluster: Cluster, pod: str) -> int:
+    found = cluster.kube.get("v1", "Pod", pod, HUB)
+    assert found is not None
+    return sum(one["restartCount"] for one in found["status"]["containerStatuses"])
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import requests
 
-from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster, says_ready
+from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster, Object, says_ready
 from tests.e2e.faults.conftest import active_hubs, hub_answers, seconds_until
 from tests.e2e.faults.load import Load
 from tests.e2e.outages import stopped
@@ -29,12 +30,14 @@ def students_on(cluster: Cluster, node: str) -> set[str]:
 
 
 def well_again(cluster: Cluster) -> Callable[[], bool]:
-    """Return whether all nodes are ready and every pod of the hub's namespace is."""
+    """Return whether all nodes are ready and in service, and every pod of the hub's namespace is ready."""
 
     def condition() -> bool:
         nodes = cluster.kube.list("v1", "Node")
-        return all(map(says_ready, nodes)) and all(
-            says_ready(pod) for pod in cluster.kube.list("v1", "Pod", HUB) if "deletionTimestamp" not in pod["metadata"]
+        return all(says_ready(one) and not out_of_service(one) for one in nodes) and all(
+            says_ready(pod)
+            for pod in cluster.kube.list("v1", "Pod", HUB)
+            if "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") != "Succeeded"
         )
 
     return condition
@@ -69,6 +72,16 @@ HUB_PARTS = (
 CONTROL_PLANE = f"{os.environ.get('COURSEHUB_NAME', '')}-control-plane"
 
 
+@pytest.fixture(autouse=True)
+def _all_is_well_again(load: Load, cluster: Cluster) -> Iterator[None]:
+    """Wait for what comes back by itself; then those who were on the node start their servers again."""
+    yield
+    seconds_until(well_again(cluster), 240)
+    for student in load.students:
+        if not works(student):
+            start_again(student, time.monotonic() + 120)
+
+
 def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
     # The node of the control plane can't be stopped: nobody would start anything.
     move_away_from(cluster, CONTROL_PLANE, "app.kubernetes.io/name=hub")
@@ -93,9 +106,6 @@ def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
     assert all(len(hubs) <= 1 and active not in hubs for hubs in seen), seen
     assert case.recovery_s <= 60, case
     assert case.failed == 0, case
-    log = cluster.log_before(active, HUB)
-    assert "This hub ends" in log, log[-2000:]
-    seconds_until(well_again(cluster), 180)
 
 
 def test_a_proxys_node_stops(load: Load, cluster: Cluster) -> None:
@@ -109,7 +119,6 @@ def test_a_proxys_node_stops(load: Load, cluster: Cluster) -> None:
         time.sleep(60)
     case.recovery_s = case.longest_gap_s
     assert case.failed == 0, case
-    seconds_until(well_again(cluster), 180)
 
 
 def test_a_students_node_stops(load: Load, cluster: Cluster) -> None:
@@ -133,9 +142,6 @@ def test_a_students_node_stops(load: Load, cluster: Cluster) -> None:
         assert student.ask("GET", "contents/before.txt")["content"] == student.name
     assert case.failed == 0, case
     assert case.recovery_s <= 90, case
-    seconds_until(well_again(cluster), 180)
-    seconds_until(lambda: not out_of_service(cluster, node), 90)
-    seconds_until(lambda: all(works(student) for student in students), 60)
 
 
 def student_node(cluster: Cluster, student: Student) -> str:
@@ -155,10 +161,8 @@ def start_again(student: Student, deadline: float) -> None:
             return
 
 
-def out_of_service(cluster: Cluster, node: str) -> bool:
-    found = cluster.kube.get("v1", "Node", node)
-    assert found is not None
-    return any(taint["key"] == "node.kubernetes.io/out-of-service" for taint in found["spec"].get("taints", []))
+def out_of_service(node: Object) -> bool:
+    return any(taint["key"] == "node.kubernetes.io/out-of-service" for taint in node["spec"].get("taints", []))
 
 
 def works(student: Student) -> bool:

@@ -27,6 +27,7 @@ def volume_handles(cluster: Cluster) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_cluster_that_was_lost_is_rebuilt_for_the_same_students(
     home: Home,
     url: str,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -24,7 +25,8 @@ class Balancer:
 
     def __init__(self, backends: Sequence[Address]) -> None:
         self.port = 0
-        self._misses = dict.fromkeys(backends, 0)
+        # None is known to answer before it has.
+        self._misses = dict.fromkeys(backends, MISSES)
         self._turn = itertools.count()
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
@@ -32,8 +34,15 @@ class Balancer:
         self._ended = asyncio.Event()
 
     def start(self) -> Balancer:
+        """Begin, and wait until a node answers."""
         self._thread.start()
         assert self._listening.wait(10)
+        deadline = time.monotonic() + 10
+        while not self._well():
+            assert time.monotonic() < deadline, f"none of {list(self._misses)} answers"
+            time.sleep(0.1)
+        # Each has been asked once by then.
+        time.sleep(CHECK_TIMEOUT_S)
         return self
 
     def stop(self) -> None:
@@ -64,8 +73,11 @@ class Balancer:
             self._misses[backend] = 0 if well else self._misses[backend] + 1
             await asyncio.sleep(CHECK_S)
 
+    def _well(self) -> list[Address]:
+        return [backend for backend, misses in self._misses.items() if misses < MISSES]
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        well = [backend for backend, misses in self._misses.items() if misses < MISSES]
+        well = self._well()
         if not well:
             writer.close()
             return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.e2e.cluster import HUB, Cluster, says_ready
 from tests.e2e.faults.conftest import hub_answers, seconds_until
 from tests.e2e.faults.load import Load
@@ -15,6 +17,7 @@ API_AWAY_S = 180
 DATABASE = "app.kubernetes.io/name=hub-postgresql"
 
 
+@pytest.mark.slow
 def test_the_api_server_is_away_for_three_minutes(load: Load, cluster: Cluster, url: str) -> None:
     new = Student(url, "came-while-it-was-away").login()
     with load.case("api_away") as case, ThreadPoolExecutor(1) as pool:

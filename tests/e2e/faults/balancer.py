@@ -1,6 +1,7 @@
 """What a cloud's load balancer does, on loopback: sends connections to nodes that answer, and tries each every second.
 
-A connection is bytes to it, and one that is open stays where it is. A node answers where a proxy is on it.
+A connection is bytes to it, and one that is open stays where it is. Each node has a port for it where Kubernetes says
+whether a proxy on that node takes new connections.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-Address = tuple[str, int]
 CHECK_S = 1
 CHECK_TIMEOUT_S = 1
 CONNECT_TIMEOUT_S = 2
@@ -23,10 +23,11 @@ MISSES = 2
 class Balancer:
     """Listens on a free port of loopback."""
 
-    def __init__(self, backends: Sequence[Address]) -> None:
+    def __init__(self, nodes: Sequence[str], port: int, health_port: int) -> None:
         self.port = 0
         # None is known to answer before it has.
-        self._misses = dict.fromkeys(backends, MISSES)
+        self._misses = dict.fromkeys(nodes, MISSES)
+        self._port, self._health_port = port, health_port
         self._turn = itertools.count()
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
@@ -52,7 +53,7 @@ class Balancer:
     async def _run(self) -> None:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
-        checks = [asyncio.ensure_future(self._check(backend)) for backend in self._misses]
+        checks = [asyncio.ensure_future(self._check(node)) for node in self._misses]
         self._listening.set()
         await self._ended.wait()
         server.close()
@@ -60,21 +61,21 @@ class Balancer:
             task.cancel()
         await asyncio.gather(*checks, return_exceptions=True)
 
-    async def _check(self, backend: Address) -> None:
+    async def _check(self, node: str) -> None:
         while True:
             try:
                 async with asyncio.timeout(CHECK_TIMEOUT_S):
-                    _reader, writer = await asyncio.open_connection(*backend)
+                    reader, writer = await asyncio.open_connection(node, self._health_port)
+                    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+                    well = b" 200 " in await reader.readline()
                     writer.close()
             except OSError:
                 well = False
-            else:
-                well = True
-            self._misses[backend] = 0 if well else self._misses[backend] + 1
+            self._misses[node] = 0 if well else self._misses[node] + 1
             await asyncio.sleep(CHECK_S)
 
-    def _well(self) -> list[Address]:
-        return [backend for backend, misses in self._misses.items() if misses < MISSES]
+    def _well(self) -> list[str]:
+        return [node for node, misses in self._misses.items() if misses < MISSES]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         well = self._well()
@@ -83,7 +84,7 @@ class Balancer:
             return
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                there, back = await asyncio.open_connection(*well[next(self._turn) % len(well)])
+                there, back = await asyncio.open_connection(well[next(self._turn) % len(well)], self._port)
         except OSError:
             writer.close()
             return

@@ -25,14 +25,14 @@ def url(cluster: Cluster) -> Iterator[str]:
     """The way that students take: a balancer before all nodes, as a cloud has it."""
     service = cluster.kube.get("v1", "Service", "proxy-public", HUB)
     assert service is not None
-    port = service["spec"]["ports"][0]["nodePort"]
+    port, health_port = service["spec"]["ports"][0]["nodePort"], service["spec"]["healthCheckNodePort"]
     nodes = [
         one["address"]
         for node in cluster.kube.list("v1", "Node")
         for one in node["status"]["addresses"]
         if one["type"] == "InternalIP"
     ]
-    balancer = Balancer([(node, port) for node in nodes]).start()
+    balancer = Balancer(nodes, port, health_port).start()
     yield f"http://127.0.0.1:{balancer.port}"
     balancer.stop()
 

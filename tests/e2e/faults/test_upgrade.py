@@ -18,7 +18,8 @@ from tests.e2e.student import Student
 SCENARIO = {
     "coursehub_database": "postgresql",
     "coursehub_proxy_replicas": 3,
-    "coursehub_proxy_external_traffic_policy": "Local",
+    "coursehub_proxy_service_type": "LoadBalancer",
+    "coursehub_proxy_leave_seconds": 8,
 }
 UPGRADE = "coursehub.jupyterhub.upgrade"
 

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -29,6 +30,8 @@ class Balancer:
         self._misses = dict.fromkeys(nodes, MISSES)
         self._port, self._health_port = port, health_port
         self._turn = itertools.count()
+        # What became of connections that led nowhere.
+        self.refused: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
@@ -80,12 +83,15 @@ class Balancer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         well = self._well()
         if not well:
+            self.refused["no node is well"] += 1
             writer.close()
             return
+        node = well[next(self._turn) % len(well)]
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                there, back = await asyncio.open_connection(well[next(self._turn) % len(well)], self._port)
-        except OSError:
+                there, back = await asyncio.open_connection(node, self._port)
+        except OSError as error:
+            self.refused[f"{node}: {type(error).__name__} {error}"] += 1
             writer.close()
             return
         await asyncio.gather(_pump(reader, back), _pump(there, writer))

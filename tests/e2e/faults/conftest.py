@@ -35,6 +35,7 @@ def url(cluster: Cluster) -> Iterator[str]:
     balancer = Balancer(nodes, port, health_port).start()
     yield f"http://127.0.0.1:{balancer.port}"
     balancer.stop()
+    print(f"\nconnections that the balancer closed: {dict(balancer.refused)}")
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,21 @@ def load(url: str) -> Iterator[Load]:
         print(one)
     for student in students:
         student.stop()
+
+
+def start_again(student: Student, deadline: float) -> None:
+    """Do what a student does whose server is gone: open the page again until it comes."""
+    while True:
+        try:
+            if not student.session.cookies:
+                student.login()
+            student.start(30)
+        except (requests.RequestException, AssertionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def hub_answers(url: str) -> bool:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import requests
 
 from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster, Object, says_ready
-from tests.e2e.faults.conftest import active_hubs, hub_answers, seconds_until
+from tests.e2e.faults.conftest import active_hubs, hub_answers, seconds_until, start_again
 from tests.e2e.faults.load import Load
 from tests.e2e.outages import stopped
 from tests.e2e.student import Student
@@ -146,19 +145,6 @@ def test_a_students_node_stops(load: Load, cluster: Cluster) -> None:
 
 def student_node(cluster: Cluster, student: Student) -> str:
     return str(cluster.pod_of(student.name)["spec"]["nodeName"])
-
-
-def start_again(student: Student, deadline: float) -> None:
-    """Do what a student does whose server is gone: open the page again until it comes."""
-    while True:
-        try:
-            student.start(30)
-        except (requests.RequestException, AssertionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-        else:
-            return
 
 
 def out_of_service(node: Object) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.e2e.cluster import HUB, STUDENTS, Cluster
-from tests.e2e.faults.conftest import hub_answers, seconds_until
+from tests.e2e.faults.conftest import hub_answers, seconds_until, start_again
 from tests.e2e.faults.load import Load
 from tests.e2e.playbook import play
 from tests.e2e.student import Student
@@ -39,8 +40,8 @@ def generations(cluster: Cluster) -> dict[str, int]:
 @pytest.fixture(autouse=True)
 def _students_can_start(url: str) -> Iterator[None]:
     yield
-    seconds_until(lambda: hub_answers(url), 60)
-    new = Student(url, "after-the-upgrade").login().start()
+    new = Student(url, "after-the-upgrade")
+    start_again(new, time.monotonic() + 60)
     new.stop()
 
 

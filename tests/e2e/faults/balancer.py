@@ -22,10 +22,10 @@ MISSES = 2
 
 
 class Balancer:
-    """Listens on a free port of loopback."""
+    """Listens on a port of loopback."""
 
-    def __init__(self, nodes: Sequence[str], port: int, health_port: int) -> None:
-        self.port = 0
+    def __init__(self, listen: int, nodes: Sequence[str], port: int, health_port: int) -> None:
+        self._listen = listen
         # None is known to answer before it has.
         self._misses = dict.fromkeys(nodes, MISSES)
         self._port, self._health_port = port, health_port
@@ -54,8 +54,7 @@ class Balancer:
         self._thread.join(10)
 
     async def _run(self) -> None:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        server = await asyncio.start_server(self._serve, "127.0.0.1", self._listen)
         checks = [asyncio.ensure_future(self._check(node)) for node in self._misses]
         self._listening.set()
         await self._ended.wait()

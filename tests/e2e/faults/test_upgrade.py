@@ -21,6 +21,7 @@ SCENARIO = {
     "coursehub_proxy_replicas": 3,
     "coursehub_proxy_service_type": "LoadBalancer",
     "coursehub_proxy_leave_seconds": 8,
+    "coursehub_hub_public_url": "http://127.0.0.1:18002",
 }
 UPGRADE = "coursehub.jupyterhub.upgrade"
 

@@ -47,7 +47,7 @@ def artefacts(*steps: str) -> list[Path]:
 def running(folder: Path) -> Iterator[ApiServer]:
     """Run one in a folder of its own; it ends with the block. Ends the benchmark where it does not come up."""
     kubernetes, etcd = artefacts("go-kubernetes", "go-etcd")
-    client, peer, port = (free_port() for _ in range(3))
+    client, peer, port = free_port(), free_port(), free_port()
     token = secrets.token_hex(16)
     (folder / "tokens.csv").write_text(f"{token},bench,bench,system:masters\n", encoding="utf-8")
     subprocess.run(["openssl", "genrsa", "-out", "accounts.key", "2048"], cwd=folder, check=True, capture_output=True)
@@ -76,12 +76,12 @@ def running(folder: Path) -> Iterator[ApiServer]:
         "--disable-admission-plugins=ServiceAccount",
     ]
     url = f"https://127.0.0.1:{port}"
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(json.dumps(_config(url, token)), encoding="utf-8")
+    kubeconfig, authority = folder / "kubeconfig", folder / "certificates/apiserver.crt"
+    kubeconfig.write_text(json.dumps(_config(url, token, authority)), encoding="utf-8")
     with (folder / "api.log").open("wb") as log:
         processes = [subprocess.Popen(one, stdout=log, stderr=log, cwd=folder) for one in (store, server)]
         try:
-            _await(kubeconfig, folder / "api.log")
+            _await(kubeconfig, authority, folder / "api.log")
             yield ApiServer(url, kubeconfig)
         finally:
             for process in reversed(processes):
@@ -95,19 +95,22 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _config(url: str, token: str) -> dict[str, object]:
+def _config(url: str, token: str, authority: Path) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": CONTEXT, "cluster": {"server": url, "insecure-skip-tls-verify": True}}],
+        "clusters": [{"name": CONTEXT, "cluster": {"server": url, "certificate-authority": str(authority)}}],
         "users": [{"name": CONTEXT, "user": {"token": token}}],
         "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}}],
         "current-context": CONTEXT,
     }
 
 
-def _await(kubeconfig: Path, log: Path) -> None:
+def _await(kubeconfig: Path, authority: Path, log: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    while not authority.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
     try:
-        Kube(str(kubeconfig), CONTEXT).wait_ready(time.monotonic() + READY_S)
+        Kube(str(kubeconfig), CONTEXT).wait_ready(deadline)
     except CoursehubError as error:
         fail(f"the API server did not come up: {error}\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}")

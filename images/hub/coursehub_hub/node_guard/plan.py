@@ -13,6 +13,9 @@ OURS = "coursehub"
 # How long a node that is back must have been ready: by then its kubelet has ended what was taken from it.
 BACK_S = 30
 
+# The pods of jobs that are done hold nothing.
+ENDED = ("Succeeded", "Failed")
+
 Object = Mapping[str, Any]
 
 
@@ -85,7 +88,7 @@ def plan(
         why = f"{len(lost)} of {len(nodes)} nodes are silent: rather this side is cut off than they are lost"
         return [*actions, *(Leave(node, why) for node in lost)]
     for node in lost:
-        on_it = [pod for pod in pods if pod["spec"].get("nodeName") == node]
+        on_it = [pod for pod in pods if pod["spec"].get("nodeName") == node and pod["status"].get("phase") not in ENDED]
         others = {drivers.get(disk, "") for pod in on_it for disk in _disks(pod)} - fencing
         if node in answering:
             actions.append(Leave(node, "its kubelet is silent, but servers on it answer: the students there go on"))

@@ -47,6 +47,7 @@ def test_a_lost_nodes_pods_and_disks_are_let_go() -> None:
 def test_nothing_is_done_while_all_is_well_or_no_pod_of_ours_is_there() -> None:
     assert planned([node("a"), node("b")], [pod("ann", "b")]) == []
     assert planned(THREE, [pod("ben", "a")]) == []
+    assert planned(THREE, [pod("job", "b", phase="Succeeded"), pod("broken", "b", phase="Failed")]) == []
 
 
 def test_a_kubelet_that_says_that_it_is_not_well_is_there() -> None:

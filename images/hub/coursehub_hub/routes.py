@@ -8,14 +8,16 @@ goes with the routes: where it is missing nothing is written but all of them at 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from jupyterhub_traefik_proxy.redis import TraefikRedisProxy
-from redis.exceptions import RedisError
 
 # How often Redis is asked whether the mark is there: it costs a millisecond.
 CHECK_S = 2
+# How often all routes are compared with what the hub knows. JupyterHub does so every 300 s, when it notes activity.
+COMPARE_S = 30
 # traefik does not look below the hub's own prefix.
 MARK = "coursehub/complete"
 SET_IF_COMPLETE = """
@@ -49,17 +51,22 @@ class CourseProxy(TraefikRedisProxy):
             await self._write_all(to_set)
 
     async def _keep(self) -> None:
-        """Write all routes whenever they were lost. Ends with the hub."""
+        """Write all routes whenever they were lost, and single ones that differ. Ends with the hub."""
         well = True
+        compared = time.monotonic()
         while True:
             await asyncio.sleep(CHECK_S)
             try:
                 if not await self.redis.exists(self._mark):
                     self.log.warning("The routes in Redis were lost: writing all of them")
                     await self._write_all({})
-            except (RedisError, OSError) as error:
+                elif time.monotonic() - compared >= COMPARE_S:
+                    await super().check_routes(self.app.users, self.app._service_map)
+                    compared = time.monotonic()
+            # Whatever it is: one who keeps the routes and has died unseen keeps none.
+            except Exception as error:
                 if well:
-                    self.log.error("Redis does not take routes: %s. Those that the proxy has stay.", error)
+                    self.log.error("The routes can't be kept: %s. Those that the proxy has stay.", error)
                 well = False
             else:
                 well = True

@@ -56,14 +56,16 @@ class TraefikRedisProxy:
     def __init__(self) -> None:
         self.redis = Redis()
         self.told: list[str] = []
+        self.compared: list[tuple[Any, ...]] = []
         self.log = SimpleNamespace(
             info=lambda *_words: None,
             warning=lambda text, *words: self.told.append(text % words),
             error=lambda text, *words: self.told.append(text % words),
         )
 
-    async def check_routes(self, *_arguments: Any) -> None:
-        """Check nothing."""
+    async def check_routes(self, *arguments: Any) -> None:
+        """Note that routes were compared."""
+        self.compared.append(arguments)
 
     def validate_routespec(self, routespec: str) -> str:
         return routespec
@@ -85,8 +87,6 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, classes in {
         "jupyterhub_traefik_proxy": {},
         "jupyterhub_traefik_proxy.redis": {"TraefikRedisProxy": TraefikRedisProxy},
-        "redis": {},
-        "redis.exceptions": {"RedisError": RedisError},
     }.items():
         module = ModuleType(name)
         vars(module).update(classes)
@@ -161,8 +161,16 @@ def test_a_redis_that_refuses_is_told_of_once_and_written_when_it_takes_routes(p
         proxy.redis.error = ""
 
     asyncio.run(kept(proxy, refuse, mend))
-    assert sum("does not take routes: OOM" in text for text in proxy.told) == 1
+    assert sum("can't be kept: OOM" in text for text in proxy.told) == 1
     assert [routes_of(written) for written in proxy.redis.writes] == [EVERY]
+
+
+def test_single_routes_are_compared_now_and_then(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["coursehub_hub.routes"], "COMPARE_S", 0.02)
+    # The first one is JupyterHub's own.
+    asyncio.run(kept(proxy, lambda: None))
+    assert proxy.compared[1:]
+    assert all(one == (proxy.app.users, proxy.app._service_map) for one in proxy.compared[1:])
 
 
 def test_one_keeper_is_enough(proxy: Any) -> None:

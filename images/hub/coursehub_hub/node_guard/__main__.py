@@ -21,8 +21,8 @@ LOOK_S = 5
 
 async def run() -> None:
     """Watch until told to end."""
-    hub, students = os.environ["HUB_NAMESPACE"], os.environ["STUDENTS_NAMESPACE"]
-    guard = Guard(Cluster([hub, students]), hub, frozenset(os.environ["FENCING_DRIVERS"].split()))
+    namespaces = [os.environ["HUB_NAMESPACE"], os.environ["STUDENTS_NAMESPACE"]]
+    guard = Guard(Cluster(namespaces), frozenset(os.environ["FENCING_DRIVERS"].split()))
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -17,31 +17,27 @@ LOG = logging.getLogger("coursehub.node_guard")
 # A server that is there answers in milliseconds; a node is only called lost when none of these says anything.
 ANSWER_S = 4
 ASKED = 10
-SERVER_PORT = 8888
 # What was decided so long ago is decided anew: a guard that was frozen in between must not act on what it saw before.
 STALE_S = 15
 
 
-async def answering(nodes: Iterable[str], servers: Mapping[str, list[str]], port: int = SERVER_PORT) -> set[str]:
-    """Return the nodes on which a server answers, whatever it answers.
+async def answering(nodes: Iterable[str], servers: Mapping[str, list[str]]) -> set[str]:
+    """Return the nodes on which a server answers, whatever it answers; all are asked at the same time.
 
     To be connected is no answer: the kernel of a machine whose processes are frozen still does that.
     """
 
     async def says_something(session: aiohttp.ClientSession, address: str) -> bool:
         try:
-            async with session.get(f"http://{address}:{port}/", allow_redirects=False):
+            async with session.get(f"http://{address}/", allow_redirects=False):
                 return True
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
-        found: set[str] = set()
-        for node in nodes:
-            asked = [says_something(session, address) for address in servers.get(node, [])[:ASKED]]
-            if any(await asyncio.gather(*asked)):
-                found.add(node)
-        return found
+        asked = [(node, address) for node in nodes for address in servers.get(node, [])[:ASKED]]
+        answers = await asyncio.gather(*(says_something(session, address) for _node, address in asked))
+        return {node for (node, _address), answer in zip(asked, answers, strict=True) if answer}
 
 
 class Cluster(Protocol):
@@ -57,9 +53,8 @@ class Cluster(Protocol):
 class Guard:
     """Looks, decides, acts; says each thing once for as long as it is so."""
 
-    def __init__(self, cluster: Cluster, hub_namespace: str, fencing: frozenset[str]) -> None:
+    def __init__(self, cluster: Cluster, fencing: frozenset[str]) -> None:
         self._cluster = cluster
-        self._hub_namespace = hub_namespace
         self._fencing = fencing
         self._said: set[str] = set()
 
@@ -70,8 +65,7 @@ class Guard:
         lost = silent(nodes)
         pods: list[Object] = await self._cluster.pods() if lost else []
         drivers = await self._cluster.drivers() if lost else {}
-        servers = look_at(pod for pod in pods if pod["metadata"]["namespace"] != self._hub_namespace)
-        there = await answering(lost, servers)
+        there = await answering(lost, look_at(pods))
         said: set[str] = set()
         for action in plan(nodes, pods, there, drivers, self._fencing, datetime.now(UTC)):
             if time.monotonic() - begun > STALE_S:

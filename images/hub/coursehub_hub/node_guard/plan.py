@@ -13,6 +13,11 @@ OURS = "coursehub"
 # How long a node that is back must have been ready: by then its kubelet has ended what was taken from it.
 BACK_S = 30
 
+# Who answers by HTTP, by a label, and lets the guard ask.
+PORTS = {
+    ("app.kubernetes.io/component", "singleuser-server"): 8888,
+    ("app.kubernetes.io/name", "proxy"): 8000,
+}
 # The pods of jobs that are done hold nothing.
 ENDED = ("Succeeded", "Failed")
 
@@ -59,12 +64,14 @@ def silent(nodes: Iterable[Object]) -> list[str]:
 
 
 def look_at(pods: Iterable[Object]) -> dict[str, list[str]]:
-    """Return the addresses of the servers that run on each node: where one answers, the node is there."""
+    """Return the addresses of students' servers and proxies on each node: where one answers, the node is there."""
     found: dict[str, list[str]] = {}
     for pod in pods:
         address = pod["status"].get("podIP")
-        if address and pod["status"].get("phase") == "Running":
-            found.setdefault(pod["spec"].get("nodeName", ""), []).append(address)
+        labels = (pod["metadata"].get("labels") or {}).items()
+        port = next((port for label, port in PORTS.items() if label in labels), None)
+        if address and port and pod["status"].get("phase") == "Running":
+            found.setdefault(pod["spec"].get("nodeName", ""), []).append(f"{address}:{port}")
     return found
 
 

@@ -42,11 +42,11 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def test_a_refusal_is_an_answer(refusing: int) -> None:
-    assert asyncio.run(guard.answering(["b"], {"b": ["127.0.0.1"]}, refusing)) == {"b"}
+    assert asyncio.run(guard.answering(["a", "b"], {"b": [f"127.0.0.1:{refusing}"]})) == {"b"}
 
 
 def test_a_connection_alone_is_none(frozen: int) -> None:
-    assert asyncio.run(guard.answering(["b"], {"b": ["127.0.0.1"]}, frozen)) == set()
+    assert asyncio.run(guard.answering(["b"], {"b": [f"127.0.0.1:{frozen}"]})) == set()
 
 
 def test_a_node_without_servers_answers_nothing() -> None:
@@ -77,7 +77,7 @@ class Cluster:
 
 def look(cluster: Any, times: int = 1, fencing: str = DRIVER) -> None:
     async def several() -> None:
-        one = guard.Guard(cluster, "hub", frozenset({fencing}))
+        one = guard.Guard(cluster, frozenset({fencing}))
         for _time in range(times):
             await one.look()
 

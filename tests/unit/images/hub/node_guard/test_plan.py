@@ -26,7 +26,12 @@ def node(name: str, ready: str = "True", *, since_s: float = 3600, taint: str = 
 def pod(name: str, on: str, *, disk: bool = True, phase: str = "Running") -> dict[str, Any]:
     volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": f"disk-{name}"}}] if disk else []
     return {
-        "metadata": {"name": name, "namespace": "students", "uid": f"uid-{name}"},
+        "metadata": {
+            "name": name,
+            "namespace": "students",
+            "uid": f"uid-{name}",
+            "labels": {"app.kubernetes.io/component": "singleuser-server"},
+        },
         "spec": {"nodeName": on, "volumes": [*volumes, {"name": "tmp", "emptyDir": {}}]},
         "status": {"phase": phase, "podIP": f"10.0.0.{len(name)}"},
     }
@@ -111,9 +116,13 @@ def test_a_node_that_is_back_is_taken_into_service(ready: str, since_s: float, t
 
 def test_who_is_asked_are_the_servers_that_run() -> None:
     starting = {**pod("cy", "b"), "status": {"phase": "Pending"}}
-    assert look_at([pod("ann", "a"), pod("benno", "b"), starting, pod("done", "b", phase="Succeeded")]) == {
-        "a": ["10.0.0.3"],
-        "b": ["10.0.0.5"],
+    proxy, database = pod("proxy", "b"), pod("database", "b")
+    proxy["metadata"]["labels"] = {"app.kubernetes.io/name": "proxy"}
+    database["metadata"]["labels"] = {"app.kubernetes.io/name": "hub-postgresql"}
+    ended = pod("done", "b", phase="Succeeded")
+    assert look_at([pod("ann", "a"), pod("benno", "b"), proxy, database, starting, ended]) == {
+        "a": ["10.0.0.3:8888"],
+        "b": ["10.0.0.5:8888", "10.0.0.5:8000"],
     }
 
 

@@ -16,6 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 START_S = 120
 STEP_S = 60
 NOTEBOOK = "//div[contains(@class, 'jp-LauncherCard') and @data-category='Notebook']"
+IDLE = "//*[@id='jp-main-statusbar'][contains(., '| Idle')]"
 OUTPUT = "//div[contains(@class, 'jp-OutputArea-output')]//pre[normalize-space()='42']"
 
 
@@ -55,6 +56,8 @@ def test_compute_save_and_come_back(browser: webdriver.Chrome, url: str, screens
     cell = WebDriverWait(browser, STEP_S).until(
         expect.visibility_of_element_located((By.CSS_SELECTOR, ".jp-Notebook .cm-content"))
     )
+    # What is run before the kernel is there is lost: seen on a machine that did too much else.
+    WebDriverWait(browser, STEP_S).until(expect.visibility_of_element_located((By.XPATH, IDLE)))
     cell.click()
     ActionChains(browser).send_keys("print(6*7)").key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(
         Keys.SHIFT

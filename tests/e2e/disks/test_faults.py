@@ -24,6 +24,8 @@ from tests.e2e.disks.bare import SNAPSHOT, Bare, is_ready
 from tests.e2e.outages import on_control_plane, without_api_server
 from tests.e2e.playbook import module, start
 
+# A hundred disks, and parts of the cluster that are away for minutes.
+pytestmark = pytest.mark.slow
 Object = dict[str, Any]
 Take = Callable[..., dict[str, Any]]
 
@@ -276,7 +278,6 @@ def without_controller(cluster: Cluster) -> Iterator[None]:
         )
 
 
-@pytest.mark.slow
 def test_a_snapshot_controller_that_is_down_for_two_minutes(disks: Bare, cluster: Cluster, take: Take) -> None:
     students = disks.students[:50]
     # The module's end is waited for after the controller is back.
@@ -292,7 +293,6 @@ def test_a_snapshot_controller_that_is_down_for_two_minutes(disks: Bare, cluster
 # What the API server does.
 
 
-@pytest.mark.slow
 def test_an_api_server_that_is_away_for_a_minute(disks: Bare, cluster: Cluster, take: Take) -> None:
     before = {item["metadata"]["name"] for item in cluster.kube.list(*SNAPSHOT, STUDENTS)}
 

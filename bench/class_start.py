@@ -13,7 +13,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,7 +24,7 @@ from typing import Any
 
 import aiohttp
 
-from . import api_server, kubelets, report
+from . import api_server, environment, kubelets, report
 from .report import ROOT, fail, say
 
 STUDENTS = 1000
@@ -229,22 +228,10 @@ async def _known(hub: Hub, servers: int) -> None:
             await asyncio.sleep(0.1)
 
 
-def _install() -> None:
-    """Make an environment with what is in the hub's image, once for each set of requirements."""
-    stamp, wanted = VENV / "installed.txt", REQUIREMENTS.read_text(encoding="utf-8")
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return
-    say("installing what the hub's image has")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    install = [str(VENV / "bin/pip"), "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)]
-    subprocess.run(install, check=True)
-    stamp.write_text(wanted, encoding="utf-8")
-
-
 def main() -> None:
     """Measure, and write. Ends with 1 where a figure is above its limit."""
     students = int(os.environ.get("COURSEHUB_BENCH_STUDENTS", STUDENTS))
-    _install()
+    environment.install(VENV, REQUIREMENTS, "what the hub's image has")
     ours, default = _measure("ours", students), _measure("default", students)
     figures = {
         "refused": ours.statuses.get("429", 0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 
-from . import process, report, storage, students
+from . import environment, process, report, storage, students
 from .report import ROOT, say
 
 # Of the memory's run: so many times more.
@@ -201,14 +200,6 @@ def _good(done: process.Process, what: str) -> process.Process:
 
 
 def install_peer() -> None:
-    """Make the peer's environment, once for each set of requirements."""
-    stamp = PEER / "installed.txt"
-    files = (PEER_REQUIREMENTS, PEER_REQUIREMENTS.with_name("runtime.txt"))
-    wanted = "".join(path.read_text(encoding="utf-8") for path in files)
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return
-    say("installing the peer, kubernetes.core")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(PEER)], check=True)
-    install = [str(PEER / "bin/pip"), "install", "--quiet", "--require-hashes", "-r", str(PEER_REQUIREMENTS)]
-    subprocess.run(install, check=True)
-    stamp.write_text(wanted, encoding="utf-8")
+    """Make the peer's environment."""
+    runtime = PEER_REQUIREMENTS.with_name("runtime.txt")
+    environment.install(PEER, PEER_REQUIREMENTS, "the peer, kubernetes.core", runtime)

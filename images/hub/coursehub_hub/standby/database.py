@@ -89,7 +89,7 @@ class Lock:
                 application_name=STANDBY,
                 # What the server does for this connection: three probes, two seconds apart, after three of silence. And
                 # where the process is frozen, whose kernel still answers those, it ends a session that does not beat:
-                # such a hub kept the lock for 98 s, until it woke up.
+                # such a hub kept the lock for 88 s, until it woke up.
                 options=(
                     "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
                     f" -c tcp_user_timeout={SERVER_PATIENCE_S}s -c idle_session_timeout={SERVER_PATIENCE_S}s"

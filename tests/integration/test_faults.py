@@ -309,7 +309,7 @@ CRASHES: dict[str, tuple[str, Request]] = {
     ),
     "between a clone and its record": ("qgroup limit", lambda d, disk, _shot: d.create("new", 200 * MIB, volume=disk)),
     "between a snapshot and its record": ("subvolume snapshot -r", lambda d, disk, _shot: d.snapshot("new", disk)),
-    "before a disk is deleted": ("inspect-internal rootid", lambda d, disk, _shot: d.delete(disk)),
+    "before a disk is deleted": ("subvolume list", lambda d, disk, _shot: d.delete(disk)),
     "between a disk's deletion and its record's": ("subvolume delete", lambda d, disk, _shot: d.delete(disk)),
     "between a snapshot's deletion and its record's": (
         "subvolume delete",

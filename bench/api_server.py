@@ -33,6 +33,15 @@ class ApiServer:
 
 def artefacts(*steps: str) -> list[Path]:
     """Return the folders of what the lab has built, building what is not at hand."""
+    return [Path(one["folder"]) for one in _built(*steps)]
+
+
+def images(*steps: str) -> list[str]:
+    """Return the references of images that the lab has built, building what is not at hand."""
+    return [one["image"] for one in _built(*steps)]
+
+
+def _built(*steps: str) -> list[dict[str, str]]:
     result = CACHE / "bench-artefacts.json"
     subprocess.run(
         [str(ROOT / ".venv/bin/python"), "-m", "builder", *steps, "--cache", str(CACHE), "--result", str(result)],
@@ -40,7 +49,7 @@ def artefacts(*steps: str) -> list[Path]:
         check=True,
     )
     told = json.loads(result.read_text(encoding="utf-8"))["artefacts"]
-    return [Path(told[step]["folder"]) for step in steps]
+    return [told[step] for step in steps]
 
 
 @contextmanager

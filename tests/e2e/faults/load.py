@@ -6,13 +6,16 @@ was cut is opened anew. All of it is counted.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import requests
 import websocket
@@ -27,6 +30,7 @@ LIST_S = 2
 TAB = 5
 # How long it goes on undisturbed before and after.
 CALM_S = 4
+STUDENTS = 6
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Event:
 
 @dataclass
 class Outcome:
-    """What students noticed of a fault. Gaps and times in seconds."""
+    """What students noticed of a fault. Gaps and times in seconds; no recovery where it was awaited in vain."""
 
     name: str
     requests: int = 0
@@ -51,13 +55,14 @@ class Outcome:
     retried: int = 0
     dropped: int = 0
     longest_gap_s: float = 0.0
-    recovery_s: float = 0.0
+    recovery_s: float | None = 0.0
     errors: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
+        recovery = "none" if self.recovery_s is None else f"{self.recovery_s:.1f} s"
         return (
             f"{self.name}: {self.failed} of {self.requests} student requests failed, {self.retried} were made twice,"
-            f" {self.dropped} websockets cut; longest gap {self.longest_gap_s:.1f} s, recovery {self.recovery_s:.1f} s"
+            f" {self.dropped} websockets cut; longest gap {self.longest_gap_s:.1f} s, recovery {recovery}"
             + "".join(f"\n  {error}" for error in self.errors[:10])
         )
 
@@ -184,6 +189,24 @@ class Load:
 
     def _note(self, student: Student, what: str, ok: bool, *, retried: bool = False, error: str = "") -> None:
         self._events.append(Event(time.monotonic(), student.name, what, ok, retried, error and f"{what}: {error}"))
+
+
+@contextmanager
+def at_work(url: str, report: Path) -> Iterator[Load]:
+    """Students at work until the block ends; then what they noticed is written to a JSON file."""
+    students = [Student(url, f"at-work-{number}").login() for number in range(STUDENTS)]
+    # Three at a time: the machine is small.
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda student: student.start(240), students))
+    working = Load(students).start()
+    yield working
+    working.stop()
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps({one.name: asdict(one) for one in working.outcomes}, indent=2), encoding="utf-8")
+    for one in working.outcomes:
+        print(one)
+    for student in students:
+        student.stop()
 
 
 def _page(student: Student, path: str) -> str:

@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.e2e.cluster import HUB, Cluster, says_ready
-from tests.e2e.faults.conftest import hub_answers, seconds_until
 from tests.e2e.faults.load import Load
+from tests.e2e.faults.waits import API_AWAY_S, can_log_in, hub_answers, seconds_until
 from tests.e2e.outages import without_api_server
 from tests.e2e.student import Student
 
-API_AWAY_S = 180
 DATABASE = "app.kubernetes.io/name=hub-postgresql"
 
 
@@ -56,7 +55,7 @@ def test_the_databases_disk_is_full(load: Load, cluster: Cluster, url: str) -> N
             time.sleep(1)
         before = time.monotonic()
         cluster.kube.merge(path, {"spec": {"resources": {"requests": {"storage": "3Gi"}}}})
-        seconds_until(lambda: _can_log_in(url), 180)
+        seconds_until(lambda: can_log_in(url), 180)
         case.recovery_s = time.monotonic() - before
     print(f"{failed} logins failed while the disk was full")
     assert case.failed == 0, case
@@ -64,11 +63,3 @@ def test_the_databases_disk_is_full(load: Load, cluster: Cluster, url: str) -> N
     seconds_until(lambda: all(map(says_ready, cluster.pods(HUB, DATABASE))), 60)
     (pod,) = cluster.pods(HUB, DATABASE)
     cluster.run_in(pod["metadata"]["name"], HUB, "rm", "/data/fills-it")
-
-
-def _can_log_in(url: str) -> bool:
-    try:
-        Student(url, f"after-{time.time_ns():x}").login()
-    except Exception:
-        return False
-    return True

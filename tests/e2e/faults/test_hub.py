@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ import pytest
 import requests
 
 from tests.e2e.cluster import HUB, Cluster, says_ready
-from tests.e2e.faults.conftest import active_hubs, hub_answers, in_office_since, seconds_until
+from tests.e2e.faults.conftest import active_hubs, in_office_since
 from tests.e2e.faults.load import Load
+from tests.e2e.faults.waits import AWAY_S, hub_answers, seconds_until
 
 # Ends the hub where it stands, or freezes it, so that it can give nothing back.
 SIGNAL = """
@@ -22,8 +22,6 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
     if b"coursehub_hub.standby" in words and b"tini" not in words[0]:
         os.kill(int(folder.name), signal.Signals[sys.argv[1]])
 """
-# Longer than the 300 s for which a server keeps the hub's answer of itself. The hour is the benchmark's.
-AWAY_S = float(os.environ.get("COURSEHUB_HUB_AWAY_S") or 720)
 
 
 @pytest.mark.parametrize(("name", "signal"), [("hub_killed", "SIGKILL"), ("hub_frozen", "SIGSTOP")])

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.cluster import HUB, Cluster, says_ready
-from tests.e2e.faults.conftest import seconds_until
 from tests.e2e.faults.load import Load
+from tests.e2e.faults.waits import seconds_until
 from tests.e2e.student import Student
 
 REDIS = "app.kubernetes.io/name=proxy-redis"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.cluster import HUB, STUDENTS, Cluster
-from tests.e2e.faults.conftest import hub_answers, seconds_until, start_again
 from tests.e2e.faults.load import Load
+from tests.e2e.faults.waits import hub_answers, seconds_until, start_again
 from tests.e2e.playbook import play
 from tests.e2e.student import Student
 

@@ -1,0 +1,75 @@
+"""Nodes, and what is on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from tests.e2e.cluster import Cluster, Object, says_ready
+from tests.e2e.faults.waits import seconds_until
+
+# It can't be stopped: nobody would start anything.
+CONTROL_PLANE = f"{os.environ.get('COURSEHUB_NAME', '')}-control-plane"
+# In a cloud this is not on students' nodes.
+STORAGE_CONTROLLER = "app.kubernetes.io/name=storage-controller"
+
+
+def addresses(cluster: Cluster) -> list[str]:
+    """Return the nodes' addresses."""
+    return [
+        one["address"]
+        for node in cluster.kube.list("v1", "Node")
+        for one in node["status"]["addresses"]
+        if one["type"] == "InternalIP"
+    ]
+
+
+def node_of(cluster: Cluster, namespace: str, name: str) -> str:
+    pod = cluster.kube.get("v1", "Pod", name, namespace)
+    assert pod is not None
+    return str(pod["spec"]["nodeName"])
+
+
+def students_on(cluster: Cluster, node: str, namespace: str) -> set[str]:
+    """Return those whose servers are on a node: they stop with it."""
+    pods = cluster.pods(namespace, "app.kubernetes.io/component=singleuser-server")
+    return {pod["metadata"]["name"].removeprefix("jupyter-") for pod in pods if pod["spec"].get("nodeName") == node}
+
+
+def well_again(cluster: Cluster, namespace: str) -> Callable[[], bool]:
+    """Return whether all nodes are ready and in service, and every pod of a namespace is ready."""
+
+    def condition() -> bool:
+        nodes = cluster.kube.list("v1", "Node")
+        return all(says_ready(one) and not out_of_service(one) for one in nodes) and all(
+            says_ready(pod)
+            for pod in cluster.kube.list("v1", "Pod", namespace)
+            if "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") != "Succeeded"
+        )
+
+    return condition
+
+
+def out_of_service(node: Object) -> bool:
+    return any(taint["key"] == "node.kubernetes.io/out-of-service" for taint in node["spec"].get("taints", []))
+
+
+def move_away_from(cluster: Cluster, node: str, namespace: str, *selectors: str) -> None:
+    """Let pods run on other nodes than this one, as if chance had put them there."""
+    path = cluster.kube.path("v1", "Node", None, node)
+    cluster.kube.merge(path, {"spec": {"unschedulable": True}})
+    try:
+        for selector in selectors:
+            for pod in cluster.pods(namespace, selector):
+                if pod["spec"].get("nodeName") == node:
+                    cluster.delete("v1", "Pod", pod["metadata"]["name"], namespace)
+        seconds_until(
+            lambda: all(
+                says_ready(pod) and pod["spec"].get("nodeName") != node
+                for selector in selectors
+                for pod in cluster.pods(namespace, selector)
+            ),
+            180,
+        )
+    finally:
+        cluster.kube.merge(path, {"spec": {"unschedulable": False}})

@@ -13,6 +13,15 @@ from tests.e2e.faults.balancer import Balancer
 from tests.e2e.faults.load import Load, at_work
 from tests.e2e.faults.nodes import addresses
 
+# As the scenario's converge has it.
+SCENARIO = {
+    "coursehub_database": "postgresql",
+    "coursehub_proxy_replicas": 3,
+    "coursehub_proxy_service_type": "LoadBalancer",
+    "coursehub_proxy_leave_seconds": 8,
+    "coursehub_hub_public_url": "http://127.0.0.1:18002",
+}
+
 
 @pytest.fixture(scope="session")
 def url(cluster: Cluster) -> Iterator[str]:

@@ -10,19 +10,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.cluster import HUB, STUDENTS, Cluster
+from tests.e2e.faults.conftest import SCENARIO
 from tests.e2e.faults.load import Load
 from tests.e2e.faults.waits import hub_answers, seconds_until, start_again
 from tests.e2e.playbook import play
 from tests.e2e.student import Student
 
-# As the scenario's converge has it.
-SCENARIO = {
-    "coursehub_database": "postgresql",
-    "coursehub_proxy_replicas": 3,
-    "coursehub_proxy_service_type": "LoadBalancer",
-    "coursehub_proxy_leave_seconds": 8,
-    "coursehub_hub_public_url": "http://127.0.0.1:18002",
-}
 UPGRADE = "coursehub.jupyterhub.upgrade"
 
 

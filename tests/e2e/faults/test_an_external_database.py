@@ -46,12 +46,7 @@ def objects(image: str) -> list[Object]:
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OUTSIDE}},
         {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": pod},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            "spec": {"selector": labels, "ports": [{"port": 5432}]},
-        },
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
     ]
 
 

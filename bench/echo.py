@@ -1,6 +1,7 @@
 """What stands behind the proxies in the benchmark: answers requests with 1 KiB, and sends websocket messages back.
 
-``python bench/echo.py PORT [STATUS]``, on loopback. Not more than what the benchmark's own client sends is understood.
+``python bench/echo.py STATUS PORT [PORT …]``, on loopback: each port is a server. Not more than what the
+benchmark's own client sends is understood.
 """
 
 from __future__ import annotations
@@ -82,11 +83,12 @@ class Echo(asyncio.Protocol):
         return True
 
 
-async def serve(port: int, status: int) -> None:
+async def serve(status: int, *ports: int) -> None:
     """Serve until the process ends."""
-    server = await asyncio.get_running_loop().create_server(lambda: Echo(status), "127.0.0.1", port, backlog=2048)
-    await server.serve_forever()
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(lambda: Echo(status), "127.0.0.1", port, backlog=2048) for port in ports]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 200))
+    asyncio.run(serve(*map(int, sys.argv[1:])))

@@ -28,12 +28,11 @@ from . import chp, class_start, engine, environment, hub, report
 from .api_server import artefacts, free_port, images
 from .report import ROOT, fail, say
 
-SECONDS, ROUNDS, ROUTES = 5.0, 3, 50
+SECONDS, ROUNDS, SERVERS = 5.0, 3, 50
 CONNECTIONS = (1, 100, 1000)
 KINDS = ("requests", "websocket")
 PROXY_CORE, CLIENT_CORE = "0", "1"
 READY_S = 20
-PATH = "/user/bench/"
 # What the figures must reach.
 LEAST = {"requests_vs_chp": 1.0, "websocket_vs_chp": 1.0}
 PROXIES = ("ours", "chp")
@@ -59,13 +58,14 @@ def main() -> None:
     environment.install(class_start.VENV, class_start.REQUIREMENTS, "what the hub's image has")
     with tempfile.TemporaryDirectory(prefix="coursehub-bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        target, nobody = (stack.enter_context(echo(status)) for status in (200, 404))
+        targets = stack.enter_context(echo(200, SERVERS))
+        (nobody,) = stack.enter_context(echo(404, 1))
         running = {
             "ours": stack.enter_context(ours(folder, traefik / "traefik", image, nobody)),
             "chp": stack.enter_context(peer(program, nobody)),
         }
-        routes = {kind: added(kind, one, target) for kind, one in running.items()}
-        ports = {**{kind: one.port for kind, one in running.items()}, "floor": target}
+        routes = {kind: added(kind, one, targets) for kind, one in running.items()}
+        ports = {**{kind: [one.port] for kind, one in running.items()}, "floor": targets}
         seen = [
             {"proxy": proxy, "kind": kind, "connections": count, **load(kind, ports[proxy], count, seconds)}
             for kind in KINDS
@@ -85,24 +85,25 @@ def main() -> None:
         fail("; ".join(below))
 
 
-def load(kind: str, port: int, connections: int, seconds: float) -> dict[str, float]:
+def load(kind: str, ports: Sequence[int], connections: int, seconds: float) -> dict[str, float]:
     """Let the client work; return what it saw."""
-    command = [sys.executable, "bench/proxy_load.py", kind, str(port), PATH, str(connections), str(seconds)]
+    command = [sys.executable, "bench/proxy_load.py", kind, str(SERVERS), str(connections), str(seconds)]
+    command += map(str, ports)
     done = subprocess.run(pinned(CLIENT_CORE, command), cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         fail(f"the client with {connections} connections ended with {done.returncode}: {done.stderr[-1000:]}")
     told = dict(json.loads(done.stdout))
-    say(f"{kind} at {port}, {connections} connections: {done.stdout.strip()}")
+    say(f"{kind} at {ports[0]}, {connections} connections: {done.stdout.strip()}")
     return told
 
 
-def added(kind: str, proxy: Running, target: int) -> list[float]:
+def added(kind: str, proxy: Running, targets: Sequence[int]) -> list[float]:
     """Return the seconds from ``add_route`` until a route is served, of each route."""
     command = [
         *(str(class_start.VENV / "bin/python"), "bench/proxy_routes.py", kind, json.dumps(proxy.settings)),
-        *(str(proxy.port), f"http://127.0.0.1:{target}", str(ROUTES)),
+        *(str(proxy.port), *map(str, targets)),
     ]
-    told = {**os.environ, "PYTHONPATH": str(ROOT / "images/hub"), "PYTHONDONTWRITEBYTECODE": "1"}
+    told = {**os.environ, "PYTHONPATH": f"{ROOT / 'images/hub'}:{ROOT / 'bench'}", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         pinned(CLIENT_CORE, command), cwd=ROOT, env=told, stdout=subprocess.PIPE, text=True, check=False
     )
@@ -142,11 +143,11 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def echo(status: int) -> Iterator[int]:
-    """Run what stands behind the proxies; give its port."""
-    port = free_port()
-    with process(CLIENT_CORE, [sys.executable, str(ROOT / "bench/echo.py"), str(port), str(status)], port):
-        yield port
+def echo(status: int, count: int) -> Iterator[list[int]]:
+    """Run what stands behind the proxies; give the ports of so many servers."""
+    ports = [free_port() for _ in range(count)]
+    with process(CLIENT_CORE, [sys.executable, str(ROOT / "bench/echo.py"), *map(str, (status, *ports))], ports[-1]):
+        yield ports
 
 
 @contextmanager
@@ -302,7 +303,7 @@ def rows(seen: Sequence[dict[str, Any]], routes: dict[str, list[float]], memory:
         ["what", "this proxy", "configurable-http-proxy", "no proxy", "times the peer's"],
         *(one(kind, count) for kind in KINDS for count in CONNECTIONS),
         ["connections that failed", *(failed(proxy) for proxy in (*PROXIES, "floor")), ""],
-        [f"from `add_route` to served, median of {ROUTES}", slowest("ours"), slowest("chp"), "", ""],
+        [f"from `add_route` to served, median of {SERVERS}", slowest("ours"), slowest("chp"), "", ""],
         ["memory at the most", *(f"{memory[proxy]} MB" for proxy in PROXIES), "", ""],
     ]
 

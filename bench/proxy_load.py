@@ -1,16 +1,18 @@
 """The benchmark's client: many connections, each of which asks again as soon as it is answered.
 
-``python bench/proxy_load.py KIND PORT PATH CONNECTIONS SECONDS`` with the kind ``requests`` or ``websocket``; prints a
-JSON object. On loopback alone.
+``python bench/proxy_load.py KIND SERVERS CONNECTIONS SECONDS PORT [PORT …]`` with the kind ``requests`` or
+``websocket``; prints a JSON object. The connections go to so many servers in turn, and to the ports in turn. On loopback alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 if __package__:
@@ -109,15 +111,20 @@ class Connection(asyncio.Protocol):
         return size if len(self._buffer) >= size else None
 
 
-async def load(kind: str, port: int, path: str, connections: int, seconds: float) -> Seen:
+def path_of(number: int) -> str:
+    """Return the path of a student's server."""
+    return f"/user/bench-{number:03}/"
+
+
+async def load(kind: str, servers: int, connections: int, seconds: float, ports: Sequence[int]) -> Seen:
     """Open all connections, let them ask for so many seconds, and return what they saw."""
     times: list[float] = []
     loop = asyncio.get_running_loop()
     every: list[Connection] = []
-    for _number in range(connections):
-        _transport, one = await loop.create_connection(
-            lambda: Connection(port, path, kind == "websocket", times), "127.0.0.1", port
-        )
+    for number in range(connections):
+        port, path = ports[number % len(ports)], path_of(number % servers)
+        one = Connection(port, path, kind == "websocket", times)
+        await loop.create_connection(functools.partial(_same, one), "127.0.0.1", port)
         every.append(one)
     async with asyncio.timeout(CONNECT_S):
         await asyncio.gather(*(one.ready for one in every))
@@ -141,7 +148,11 @@ async def load(kind: str, port: int, path: str, connections: int, seconds: float
     )
 
 
+def _same(one: Connection) -> Connection:
+    return one
+
+
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    seen = asyncio.run(load(arguments[0], int(arguments[1]), arguments[2], int(arguments[3]), float(arguments[4])))
+    kind_, servers_, connections_, seconds_, *ports_ = sys.argv[1:]
+    seen = asyncio.run(load(kind_, int(servers_), int(connections_), float(seconds_), [int(port) for port in ports_]))
     print(json.dumps(asdict(seen)))

@@ -1,7 +1,7 @@
 """How long it takes from a hub's word until a route is served.
 
-``python bench/proxy_routes.py KIND SETTINGS PORT TARGET COUNT`` in the hub's environment; the settings are the proxy
-class's, as JSON. Prints a JSON list of seconds, and leaves the last route, /user/bench/, in place.
+``python bench/proxy_routes.py KIND SETTINGS PORT TARGET [TARGET …]`` in the hub's environment; the settings are the
+proxy class's, as JSON, the targets are ports of loopback, each a server. Prints a JSON list of seconds; the routes stay.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
+from proxy_load import path_of
 from traitlets.config import Config
 
 POLL_S = 0.001
@@ -30,19 +32,20 @@ def proxy_of(kind: str, settings: dict[str, Any]) -> Any:
     return ConfigurableHTTPProxy(config=Config({"ConfigurableHTTPProxy": settings}))
 
 
-async def measure(kind: str, settings: dict[str, Any], port: int, target: str, count: int) -> list[float]:
+async def measure(kind: str, settings: dict[str, Any], port: int, targets: Sequence[int]) -> list[float]:
     """Return the seconds of each route, from ``add_route`` to the first answer that comes through it."""
     proxy = proxy_of(kind, settings)
     if kind == "ours":
         # The hub's routes are complete; the mark says so.
         await proxy.redis.set(proxy._mark, "true")
     times = []
-    names = [*(f"bench-{number:03}" for number in range(count)), "bench"]
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        for name in names:
-            path = f"/user/{name}/"
+        for number, target in enumerate(targets):
+            path = path_of(number)
             begun = time.monotonic()
-            added = asyncio.ensure_future(proxy.add_route(path, f"{target}/", {"user": name}))
+            added = asyncio.ensure_future(
+                proxy.add_route(path, f"http://127.0.0.1:{target}", {"user": f"bench-{number}"})
+            )
             while not await _served(session, path):
                 if time.monotonic() - begun > SERVED_S:
                     raise SystemExit(f"{path} was not served in {SERVED_S} s")
@@ -59,5 +62,6 @@ async def _served(session: aiohttp.ClientSession, path: str) -> bool:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    print(json.dumps(asyncio.run(measure(given[0], json.loads(given[1]), int(given[2]), given[3], int(given[4])))))
+    kind_, settings_, port_, *targets_ = sys.argv[1:]
+    told = measure(kind_, json.loads(settings_), int(port_), [int(target) for target in targets_])
+    print(json.dumps(asyncio.run(told)))

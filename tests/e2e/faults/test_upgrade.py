@@ -63,7 +63,7 @@ def test_every_part_is_upgraded_while_students_work(load: Load, cluster: Cluster
         said = play(
             UPGRADE,
             **SCENARIO,
-            coursehub_proxy_memory="144Mi",
+            coursehub_proxy_memory="520Mi",
             coursehub_proxy_redis_memory="72Mi",
             coursehub_hub_memory="520Mi",
         )

@@ -33,11 +33,11 @@ def test_answers_that_are_none_are_counted() -> None:
 
 
 async def _loaded(kind: str, connections: int, status: int) -> proxy_load.Seen:
-    port = free_port()
-    server = asyncio.ensure_future(echo.serve(port, status))
+    ports = [free_port() for _ in range(2)]
+    server = asyncio.ensure_future(echo.serve(status, *ports))
     await asyncio.sleep(0.1)
     try:
-        return await proxy_load.load(kind, port, "/user/bench/", connections, 0.2)
+        return await proxy_load.load(kind, 2, connections, 0.2, ports)
     finally:
         server.cancel()
 

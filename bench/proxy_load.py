@@ -1,7 +1,8 @@
 """The benchmark's client: many connections, each of which asks again as soon as it is answered.
 
 ``python bench/proxy_load.py KIND SERVERS CONNECTIONS SECONDS PORT [PORT …]`` with the kind ``requests`` or
-``websocket``; prints a JSON object. The connections go to so many servers in turn, and to the ports in turn. On loopback alone.
+``websocket``; prints a JSON object. The connections go to so many servers, and to the ports, in turn.
+On loopback alone.
 """
 
 from __future__ import annotations

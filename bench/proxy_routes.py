@@ -1,7 +1,7 @@
 """How long it takes from a hub's word until a route is served.
 
 ``python bench/proxy_routes.py KIND SETTINGS PORT TARGET [TARGET …]`` in the hub's environment; the settings are the
-proxy class's, as JSON, the targets are ports of loopback, each a server. Prints a JSON list of seconds; the routes stay.
+proxy class's, as JSON, the targets are ports of loopback, each a server. Prints a list of seconds; the routes stay.
 """
 
 from __future__ import annotations

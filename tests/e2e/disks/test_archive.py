@@ -40,11 +40,18 @@ def _claim(name: str, size: str) -> dict[str, Any]:
 @pytest.fixture
 def targets(cluster: Cluster) -> Iterator[None]:
     """A disk for archives, and one that is too small for any."""
-    for name, size in (("archive", "1Gi"), ("small-archive", "4Mi")):
+    sizes = {"archive": "1Gi", "small-archive": "4Mi"}
+    for name, size in sizes.items():
         cluster.apply(_claim(name, size))
     yield
-    for name in ("archive", "small-archive"):
+    for name in sizes:
         cluster.delete("v1", "PersistentVolumeClaim", name, STUDENTS)
+
+    # A claim that is still being deleted takes an apply, and then goes: the next test's pod waited for it in vain.
+    def gone(claims: list[dict[str, Any]]) -> bool:
+        return all(claim["metadata"]["name"] not in sizes for claim in claims)
+
+    cluster.wait("v1", "PersistentVolumeClaim", STUDENTS, gone, 60)
 
 
 def test_archived_read_back_and_removed(

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import googleapiclient
-import httplib2
 from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 from google_auth_httplib2 import AuthorizedHttp
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
+from googleapiclient.http import build_http
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = Path(googleapiclient.__file__).parent / "discovery_cache/documents/drive.v3.json"
@@ -64,18 +64,18 @@ class Emulator:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.ports['port']}"
 
-    def admin(self, method: str, path: str, **values: Any) -> dict[str, Any]:
+    def admin(self, verb: str, path: str, /, **values: Any) -> dict[str, Any]:
         """Ask the port for tests; AssertionError where it refuses."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.ports['admin-port']}{path}",
-            method=method,
+            method=verb,
             data=json.dumps(values).encode() if values else None,
         )
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
                 result: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
-            raise AssertionError(f"{method} {path}: {error.read().decode()}") from None
+            raise AssertionError(f"{verb} {path}: {error.read().decode()}") from None
         return result
 
     def token(self, user: str, *scopes: str, app: str = "app", **values: Any) -> str:
@@ -92,7 +92,10 @@ class Emulator:
         # An `api_endpoint` is not enough: the library takes the address for uploads from the description's rootUrl.
         document = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
         document["rootUrl"] = self.url + "/"
-        http = AuthorizedHttp(credentials, http=httplib2.Http(timeout=30, proxy_info=None))
+        # Unlike httplib2 by itself, the library's own takes a 308 for what it is: no redirection.
+        plain = build_http()
+        plain.proxy_info = None
+        http = AuthorizedHttp(credentials, http=plain)
         return build_from_document(document, http=http)
 
     def service_account(self, email: str, **values: Any) -> dict[str, Any]:

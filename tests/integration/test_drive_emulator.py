@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from googleapiclient.errors import HttpError
-from googleapiclient.http import MediaFileUpload, MediaIoBaseDownload, MediaIoBaseUpload
+from googleapiclient.http import MediaIoBaseDownload, MediaIoBaseUpload
 
-from tests.integration.drive import ALL, LISTED, Emulator, emulator, reason
+from tests.integration.drive import ALL, Emulator, emulator, reason
 
 FOLDER = "application/vnd.google-apps.folder"
 BLOCK = 256 * 1024

@@ -138,7 +138,7 @@ class Api:
         cost = rates.units(limits, call.method.id, download=download)
         write = cost == limits.edit_units and call.method.http_method != "GET"
         self.service.rates.call(limits, caller.user, caller.app, cost, write=write)
-        if "fields" in call.parameters:
+        if call.parameters.get("fields"):
             self.discovery.check_mask(call.method.response, fields.parse(call.parameters["fields"]))
 
     async def _answer(self, http: web.Request, caller: Caller, call: Call) -> Any:

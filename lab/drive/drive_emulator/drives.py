@@ -88,7 +88,7 @@ def list_drives(service: Service, request: Request) -> dict[str, Any]:
 
 def about(service: Service, request: Request) -> dict[str, Any]:
     """about.get, which wants to be told the fields."""
-    if request.parameters.get("fields") is None:
+    if not request.parameters.get("fields"):
         raise DriveError(400, "required", "The 'fields' parameter is required for this method.", location="fields")
     me, state = request.caller.user, service.state
     owned = [state.now.files[file_id] for file_id in state.now.ids("owner", me)]

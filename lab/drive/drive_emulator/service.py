@@ -61,9 +61,12 @@ class Request:
         return bool(self.parameters.get("supportsAllDrives"))
 
     def mask(self, default: fields.Mask) -> fields.Mask:
-        """Return what is asked for, or the default where nothing is; `*` is everything."""
+        """Return what is asked for, or the default where nothing is; `*` is everything.
+
+        rclone sends an empty text for nothing.
+        """
         text = self.parameters.get("fields")
-        if text is None:
+        if not text:
             return default
         mask = fields.parse(text)
         return {} if "*" in mask and not mask["*"] else mask

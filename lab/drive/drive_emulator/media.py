@@ -145,8 +145,9 @@ class Media:
 
     async def download(self, http: web.Request, caller: Caller, call: Call, plan: Plan) -> web.StreamResponse:
         """Send a file's content, or the range of it that is asked for."""
-        request = Request(caller, call.parameters)
-        file = request.access(self.service).find(call.parameters["fileId"], all_drives=request.all_drives)
+        # Content comes without supportsAllDrives, too: rclone downloads from shared drives and never sends it.
+        access = Request(caller, call.parameters).access(self.service)
+        file = access.find(call.parameters["fileId"], all_drives=True)
         if file.content is None:
             raise forbidden(
                 "fileNotDownloadable",

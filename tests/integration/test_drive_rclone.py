@@ -166,11 +166,15 @@ def test_a_fast_list_below_a_root_folder_finds_all(course: Course, home: Path) -
 
 
 def test_rate_limits_are_waited_for(course: Course, home: Path) -> None:
-    fault = {"method": "drive.files.create", "times": 3, "error": {"status": 403, "reason": "userRateLimitExceeded"}}
+    error = {"status": 403, "reason": "userRateLimitExceeded", "domain": "usageLimits"}
     drive = course.rclone.drive
-    drive.admin("POST", "/faults", **fault)
+    drive.admin("POST", "/faults", method="drive.files.create", times=2, error=error)
+    drive.admin("POST", "/faults", method="media.chunk", error={"status": 503, "reason": "backendError"})
     course.rclone.run("copy", str(home), ":drive:exports/ada")
-    assert drive.admin("DELETE", "/faults")["faults"][0]["struck"] == 3
+    answers = drive.admin("GET", "/counters")["answers"]
+    assert sum(row["count"] for row in answers if row["reason"] == "userRateLimitExceeded") == 2
+    assert sum(row["count"] for row in answers if row["reason"] == "backendError") == 1
+    drive.admin("DELETE", "/faults")
     course.rclone.run("check", str(home), ":drive:exports/ada")
 
 

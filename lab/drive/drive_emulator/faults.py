@@ -132,12 +132,12 @@ class Faults:
     def plan(self, method: str, identity: str) -> Plan:
         """Count a call with every rule, and return what is done to it."""
         struck = [rule for rule in self.rules if rule.strikes(method, identity)]
-        errors = {after: [rule.raised() for rule in struck if rule.error and rule.after is after] for after in (0, 1)}
+        errors = [(rule.after, error) for rule in struck if (error := rule.raised()) is not None]
         cuts = [rule.cut_after_bytes for rule in struck if rule.cut_after_bytes is not None]
         return Plan(
             delay_s=sum(rule.delay_s for rule in struck),
-            before=next(iter(errors[0]), None),
-            after=next(iter(errors[1]), None),
+            before=next((error for after, error in errors if not after), None),
+            after=next((error for after, error in errors if after), None),
             cut_after_bytes=min(cuts, default=None),
             expire_session=any(rule.expire_session for rule in struck),
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,8 @@ class Emulator:
         document["rootUrl"] = self.url + "/"
         # Unlike httplib2 by itself, the library's own takes a 308 for what it is: no redirection.
         plain = build_http()
+        # When a connection is cut, httplib2 sends what is left of the chunk again, and waits for an answer in vain.
+        plain.timeout = 5
         plain.proxy_info = None
         http = AuthorizedHttp(credentials, http=plain)
         return build_from_document(document, http=http)
@@ -104,6 +108,12 @@ class Emulator:
     def as_service_account(self, info: dict[str, Any], **values: Any) -> Any:
         credentials = service_account.Credentials.from_service_account_info(info, scopes=[DRIVE], **values)
         return self.client(credentials)
+
+    def peak_kib(self) -> int:
+        """Return the most memory that the process has had, in KiB."""
+        assert self._process is not None
+        text = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM:"))
 
     def calls(self, method: str) -> int:
         rows = self.admin("GET", "/counters")["calls"]
@@ -122,6 +132,27 @@ def emulator(folder: Path, *options: str) -> Iterator[Emulator]:
         assert process.admin("GET", "/status")["internal_errors"] == 0, process.log.read_text(encoding="utf-8")
     finally:
         process.stop()
+
+
+@dataclass
+class Answer:
+    """What came back: status, headers and body."""
+
+    code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def raw(
+    process: Emulator, method: str, where: str, data: bytes | None = None, headers: dict[str, str] | None = None
+) -> Answer:
+    """Send a request without any library of Google's."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(process.ports["port"]), timeout=30)
+    connection.request(method, where.removeprefix(process.url), data, headers or {})
+    response = connection.getresponse()
+    answer = Answer(response.status, dict(response.getheaders()), response.read())
+    connection.close()
+    return answer
 
 
 def reason(error: HttpError) -> tuple[int, str]:

@@ -119,29 +119,25 @@ class Media:
         chunk = parse_chunk(http.headers.get("Content-Range"), wire.content_length(http))
         if session.answer is not None:
             return wire.answer(session.answer)
-        if session.busy:
-            raise DriveError(503, "backendError", "Another request is sending a chunk of this upload.")
+        turn = session.begin()
         skip = session.check(chunk)
-        session.busy = True
         try:
             if not chunk.asks:
-                await self._receive(session.writer, wire.body_chunks(http), session.caller, plan, skip)
+                await self._receive(session.writer, _in_turn(session, turn, http), session.caller, plan, skip)
         except BaseException:
-            session.writer.interrupt()
+            if session.turn == turn:
+                session.writer.interrupt()
             raise
-        finally:
-            session.busy = False
         if not session.complete(chunk):
             session.writer.interrupt()
             return web.Response(status=308, headers=session.headers())
         try:
-            session.answer = self._commit(
-                session.call, session.caller, session.metadata, session.mime_type, session.writer
-            )
+            answer = self._commit(session.call, session.caller, session.metadata, session.mime_type, session.writer)
         except BaseException:
             self.service.sessions.expire(session.id)
             raise
-        return wire.answer(session.answer)
+        self.service.sessions.done(session, answer)
+        return wire.answer(answer)
 
     async def download(self, http: web.Request, caller: Caller, call: Call, plan: Plan) -> web.StreamResponse:
         """Send a file's content, or the range of it that is asked for."""
@@ -171,6 +167,14 @@ class Media:
             left = None if left is None else left - len(data)
         await response.write_eof()
         return response
+
+
+async def _in_turn(session: Session, turn: int, http: web.Request) -> AsyncIterator[bytes]:
+    """Yield a request's body for as long as no later request has taken over the upload."""
+    async for data in wire.body_chunks(http):
+        if session.turn != turn:
+            raise DriveError(503, "backendError", "A later request goes on with this upload.")
+        yield data
 
 
 def parse_range(text: str | None, size: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from .contents import BLOCK, Writer
 from .discovery import Call
 from .errors import DriveError, bad_request
 
+# Uploads that are done and whose answer can be asked for again; the oldest are forgotten first.
+_DONE = 10_000
 _RANGE = re.compile(r"bytes (?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)", re.ASCII)
 
 
@@ -67,7 +70,16 @@ class Session:
     until: float
     writer: Writer
     answer: dict[str, Any] | None = None
-    busy: bool = False
+    turn: int = 0
+
+    def begin(self) -> int:
+        """Let a new request bring the next bytes, and return its number. One that still brings some has lost its turn.
+
+        A client that has lost its connection comes back before the emulator has seen that the old one is dead.
+        """
+        self.writer.interrupt()
+        self.turn += 1
+        return self.turn
 
     def check(self, chunk: Chunk) -> int:
         """Return how many bytes at the chunk's beginning are there already; DriveError for a chunk that can't be taken.
@@ -107,7 +119,9 @@ class Sessions:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        # In the order in which they began.
         self._sessions: dict[str, Session] = {}
+        self._done: deque[str] = deque()
 
     def open(
         self,
@@ -131,9 +145,16 @@ class Sessions:
         """Return a session; DriveError 404 where it is unknown or has expired: the upload begins anew."""
         self._sweep()
         session = self._sessions.get(session_id)
-        if session is None:
+        if session is None or session.until <= self._clock():
             raise DriveError(404, "notFound", "The upload session is not there: begin the upload anew.")
         return session
+
+    def done(self, session: Session, answer: dict[str, Any]) -> None:
+        """Keep the answer of an upload that is done."""
+        session.answer = answer
+        self._done.append(session.id)
+        while len(self._done) > _DONE:
+            self.expire(self._done.popleft())
 
     def expire(self, session_id: str) -> None:
         """Forget a session and what it holds."""
@@ -149,6 +170,5 @@ class Sessions:
         return count
 
     def _sweep(self) -> None:
-        now = self._clock()
-        for session_id in [key for key, session in self._sessions.items() if session.until <= now]:
-            self.expire(session_id)
+        while self._sessions and next(iter(self._sessions.values())).until <= self._clock():
+            self.expire(next(iter(self._sessions)))

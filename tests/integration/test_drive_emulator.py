@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import io
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -201,6 +202,28 @@ def test_an_upload_survives_the_process_that_began_it(drive: Emulator, ada: Any)
     # Asked again, it tells what it has made.
     again = raw(drive, "PUT", address, headers={"Content-Range": f"bytes */{len(data)}"})
     assert (again.code, json.loads(again.body)) == (200, json.loads(done.body))
+    assert read(ada, json.loads(done.body)["id"]) == data
+
+
+def test_a_connection_that_hangs_does_not_hold_an_upload(drive: Emulator, ada: Any) -> None:
+    data = bytes(range(256)) * (4 * BLOCK // 256)
+    request = ada.files().create(body={"name": "a"}, media_body=media(data, resumable=True))
+    request.next_chunk()
+    with socket.create_connection(("127.0.0.1", int(drive.ports["port"]))) as hanging:
+        head = f"PUT {request.resumable_uri.removeprefix(drive.url)} HTTP/1.1\r\nHost: a\r\n"
+        head += f"Content-Range: bytes {BLOCK}-{3 * BLOCK - 1}/{len(data)}\r\nContent-Length: {2 * BLOCK}\r\n\r\n"
+        hanging.sendall(head.encode() + data[BLOCK : 2 * BLOCK + 10])
+        headers, kept = {"Content-Range": f"bytes */{len(data)}"}, 0
+        for _ in range(50):
+            kept = int(raw(drive, "PUT", request.resumable_uri, headers=headers).headers["Range"].partition("-")[2]) + 1
+            if kept == 2 * BLOCK:
+                break
+            time.sleep(0.02)
+        assert kept == 2 * BLOCK
+        headers = {"Content-Range": f"bytes {kept}-{len(data) - 1}/{len(data)}"}
+        done = raw(drive, "PUT", request.resumable_uri, data[kept:], headers)
+        assert done.code == 200
+        hanging.sendall(b"x" * 1000)
     assert read(ada, json.loads(done.body)["id"]) == data
 
 

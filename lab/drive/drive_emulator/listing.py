@@ -29,35 +29,35 @@ def list_files(service: Service, request: Request) -> dict[str, Any]:
     made_for = (request.caller.user, request.caller.app, *made_for)
     access, seen = request.access(service), service.state.seen()
     if given.get("pageToken") is None:
-        ids = [file.id for file in _found(service, request, access, seen)]
+        ids, start = [file.id for file in _found(service, request, access, seen)], 0
     else:
-        ids = _rest(service, given["pageToken"], made_for)
+        ids, start = _known(service, given["pageToken"], made_for)
     mask = request.mask(DEFAULT)
     below = fields.wanted(mask, "files")
-    page, rest = ids[: given["pageSize"]], ids[given["pageSize"] :]
+    end = start + given["pageSize"]
     answer: dict[str, Any] = {"kind": "drive#fileList", "incompleteSearch": False}
-    if rest:
-        answer["nextPageToken"] = _remember(service, made_for, rest)
+    if end < len(ids):
+        answer["nextPageToken"] = _remember(service, made_for, ids, end)
     answer = fields.pick(answer, mask)
     if below is not None:
         # What has gone since the list was made is not on a later page.
-        files = (seen.files[file_id] for file_id in page if file_id in seen.files)
+        files = (seen.files[file_id] for file_id in ids[start:end] if file_id in seen.files)
         answer["files"] = [render.file(access, seen, file, below) for file in files]
     return answer
 
 
-def _rest(service: Service, token: str, made_for: tuple[Any, ...]) -> list[str]:
+def _known(service: Service, token: str, made_for: tuple[Any, ...]) -> tuple[list[str], int]:
     known = service.cursors.get(token)
     if known is None or known[0] != made_for:
         raise DriveError(400, "invalid", "Invalid Value", location="pageToken")
-    return known[1]
+    return known[1:]
 
 
-def _remember(service: Service, made_for: tuple[Any, ...], rest: list[str]) -> str:
+def _remember(service: Service, made_for: tuple[Any, ...], ids: list[str], start: int) -> str:
     while len(service.cursors) >= _CURSORS:
         del service.cursors[next(iter(service.cursors))]
     token = "~!!~" + secrets.token_urlsafe(24)
-    service.cursors[token] = (made_for, rest)
+    service.cursors[token] = (made_for, ids, start)
     return token
 
 

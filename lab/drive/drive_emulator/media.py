@@ -21,7 +21,7 @@ from .limits import check_size
 from .methods import METHODS
 from .multipart import Multipart
 from .service import Request, Service
-from .uploads import Session, parse_chunk
+from .uploads import Chunk, Session, parse_chunk
 
 CHUNK_METHOD = "media.chunk"
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
@@ -119,17 +119,9 @@ class Media:
         chunk = parse_chunk(http.headers.get("Content-Range"), wire.content_length(http))
         if session.answer is not None:
             return wire.answer(session.answer)
-        turn = session.begin()
-        skip = session.check(chunk)
-        try:
-            if not chunk.asks:
-                await self._receive(session.writer, _in_turn(session, turn, http), session.caller, plan, skip)
-        except BaseException:
-            if session.turn == turn:
-                session.writer.interrupt()
-            raise
+        if not chunk.asks:
+            await self._add(http, session, chunk, plan)
         if not session.complete(chunk):
-            session.writer.interrupt()
             return web.Response(status=308, headers=session.headers())
         try:
             answer = self._commit(session.call, session.caller, session.metadata, session.mime_type, session.writer)
@@ -138,6 +130,17 @@ class Media:
             raise
         self.service.sessions.done(session, answer)
         return wire.answer(answer)
+
+    async def _add(self, http: web.Request, session: Session, chunk: Chunk, plan: Plan) -> None:
+        """Add a chunk to an upload; whole blocks of it stay when the connection is lost."""
+        turn = session.begin()
+        skip = session.check(chunk)
+        try:
+            await self._receive(session.writer, _in_turn(session, turn, http), session.caller, plan, skip)
+        except BaseException:
+            if session.turn == turn:
+                session.writer.interrupt()
+            raise
 
     async def download(self, http: web.Request, caller: Caller, call: Call, plan: Plan) -> web.StreamResponse:
         """Send a file's content, or the range of it that is asked for."""

@@ -33,8 +33,8 @@ class Service:
         self.rates = Rates(self.clock)
         self.faults = Faults()
         self.counters = Counters()
-        # Cursor -> what it was made for, and the ids that are left to show.
-        self.cursors: dict[str, tuple[tuple[Any, ...], list[str]]] = {}
+        # Page token -> what it was made for, the ids of the whole list, and where the page begins.
+        self.cursors: dict[str, tuple[tuple[Any, ...], list[str], int]] = {}
 
     @property
     def limits(self) -> Limits:

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import files, wire
+from . import drafts, wire
 from .accounts import Caller
 from .contents import Writer
 from .discovery import Call, Discovery
@@ -62,9 +62,9 @@ class Media:
     def _check(self, call: Call, request: Request, size: int) -> None:
         """Refuse what will not be taken; nothing is changed."""
         if call.method.id == "drive.files.create":
-            files.new_file(self.service, request, size)
+            drafts.new_file(self.service, request, size)
         else:
-            files.changed_file(self.service, request, size)
+            drafts.changed_file(self.service, request, size)
 
     async def _receive(
         self, writer: Writer, chunks: AsyncIterator[bytes], caller: Caller, plan: Plan, skip: int = 0

@@ -147,6 +147,11 @@ def test_some_fields_are_for_new_files_only(drive: Drive, body: dict[str, Any]) 
     assert refused(drive, "files.update", fileId=drive.file("a"), body=body) == (403, "fieldNotWritable")
 
 
+def test_a_file_has_one_parent(drive: Drive) -> None:
+    body = {"parents": [drive.folder("one"), drive.folder("two")]}
+    assert refused(drive, "files.create", body=body) == (403, "cannotAddParent")
+
+
 def test_the_bin_holds_a_folder_with_all_that_is_in_it(drive: Drive) -> None:
     folder = drive.folder("folder")
     below = drive.file("below", drive.folder("inner", folder))

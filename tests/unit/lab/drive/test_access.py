@@ -55,6 +55,25 @@ def test_sharing_a_folder_shares_what_is_in_it(drive: Drive) -> None:
     assert refused(drive, "files.get", BEN, fileId=file_id) == (404, "notFound")
 
 
+def test_a_folders_owner_does_not_own_what_others_put_there(drive: Drive) -> None:
+    folder = drive.folder("folder")
+    share(drive, folder, "writer")
+    file_id = drive.file("a", folder, BEN)
+    assert drive.call("files.get", fileId=file_id, fields="ownedByMe") == {"ownedByMe": False}
+    drive.call("files.update", body={"name": "b"}, fileId=file_id)
+    assert refused(drive, "files.update", body={"trashed": True}, fileId=file_id) == (
+        403,
+        "insufficientFilePermissions",
+    )
+    assert drive.service.state.used(BEN) == 4
+
+
+def test_a_folder_that_is_not_shared_is_not_told(drive: Drive) -> None:
+    file_id = drive.file("a", drive.folder("folder"))
+    share(drive, file_id, "reader")
+    assert drive.call("files.get", BEN, fileId=file_id, fields="parents,name") == {"name": "a"}
+
+
 def test_an_app_with_drive_file_sees_what_it_made(drive: Drive) -> None:
     other = drive.file("other")
     mine = drive.call("files.create", body={"name": "mine"}, scope="drive.file", app="export")["id"]

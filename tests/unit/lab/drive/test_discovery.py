@@ -124,7 +124,9 @@ def test_right_bodies_are_taken() -> None:
     DISCOVERY.check_body(None, {})
 
 
-@pytest.mark.parametrize("answer", [{"title": "a"}, {"size": 1}, {"owners": {}}, {"capabilities": {"canFly": True}}])
+@pytest.mark.parametrize(
+    "answer", [{"title": "a"}, {"size": 1}, {"owners": {}}, {"name": None}, {"capabilities": {"canFly": True}}]
+)
 def test_answers_that_are_not_of_the_schema_are_seen(answer: dict[str, Any]) -> None:
     assert len(DISCOVERY.check_response("File", answer)) == 1
 

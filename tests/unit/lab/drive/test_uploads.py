@@ -131,6 +131,17 @@ def test_a_session_lives_a_week(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_shorter_life_ends_earlier(tmp_path: Path) -> None:
+    clock = Clock()
+    sessions = Sessions(clock)
+    opened(sessions, tmp_path / "long")
+    writer = Contents(tmp_path / "short").writer()
+    short = sessions.open(CALLER, CALL, {}, mime_type=None, total=None, lifetime_s=60, writer=writer)
+    clock.advance(61)
+    with pytest.raises(DriveError):
+        sessions.find(short.id)
+
+
 @pytest.mark.parametrize(
     ("text", "size", "expected"),
     [

@@ -129,7 +129,9 @@ def emulator(folder: Path, *options: str) -> Iterator[Emulator]:
     process = Emulator(folder, *options).start()
     try:
         yield process
-        assert process.admin("GET", "/status")["internal_errors"] == 0, process.log.read_text(encoding="utf-8")
+        log = process.log.read_text(encoding="utf-8")
+        assert process.admin("GET", "/status")["internal_errors"] == 0, log
+        assert "Traceback" not in log, log
     finally:
         process.stop()
 

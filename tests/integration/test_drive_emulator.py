@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,14 @@ def folder(client: Any, name: str, parent: str = "root") -> str:
     made = client.files().create(body={"name": name, "mimeType": FOLDER, "parents": [parent]}, **ALL).execute()
     file_id: str = made["id"]
     return file_id
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something holds; AssertionError where it does not in time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def refused(call: Any) -> tuple[int, str]:
@@ -213,13 +221,11 @@ def test_a_connection_that_hangs_does_not_hold_an_upload(drive: Emulator, ada: A
         head = f"PUT {request.resumable_uri.removeprefix(drive.url)} HTTP/1.1\r\nHost: a\r\n"
         head += f"Content-Range: bytes {BLOCK}-{3 * BLOCK - 1}/{len(data)}\r\nContent-Length: {2 * BLOCK}\r\n\r\n"
         hanging.sendall(head.encode() + data[BLOCK : 2 * BLOCK + 10])
-        headers, kept = {"Content-Range": f"bytes */{len(data)}"}, 0
-        for _ in range(50):
-            kept = int(raw(drive, "PUT", request.resumable_uri, headers=headers).headers["Range"].partition("-")[2]) + 1
-            if kept == 2 * BLOCK:
-                break
-            time.sleep(0.02)
-        assert kept == 2 * BLOCK
+        asks = {"Content-Range": f"bytes */{len(data)}"}
+        kept = 2 * BLOCK
+        eventually(
+            lambda: raw(drive, "PUT", request.resumable_uri, headers=asks).headers["Range"] == f"bytes=0-{kept - 1}"
+        )
         headers = {"Content-Range": f"bytes {kept}-{len(data) - 1}/{len(data)}"}
         done = raw(drive, "PUT", request.resumable_uri, data[kept:], headers)
         assert done.code == 200
@@ -253,6 +259,24 @@ def test_an_expired_session_is_not_found(drive: Emulator, ada: Any, how: str) ->
     with pytest.raises(HttpError) as caught:
         request.next_chunk()
     assert reason(caught.value) == (404, "notFound")
+
+
+@pytest.mark.parametrize("kind", ["media", "multipart"])
+def test_an_upload_that_ends_early_leaves_nothing(drive: Emulator, ada: Any, kind: str) -> None:
+    contents = drive.folder / "data/contents"
+    before = set(contents.iterdir())
+    me = ada.about().get(fields="user").execute()["user"]["emailAddress"]
+    parts = b'--x\r\nContent-Type: application/json\r\n\r\n{"name": "a"}\r\n--x\r\nContent-Type: text/plain\r\n\r\n'
+    data = (parts if kind == "multipart" else b"") + b"x" * (3 * BLOCK)
+    head = f"POST /upload/drive/v3/files?uploadType={kind} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(data) + 10}\r\n"
+    head += f"Authorization: Bearer {drive.token(me)}\r\nContent-Type: multipart/related; boundary=x\r\n\r\n"
+    drive.admin("DELETE", "/counters")
+    with socket.create_connection(("127.0.0.1", int(drive.ports["port"]))) as connection:
+        connection.sendall(head.encode() + data)
+        eventually(lambda: drive.uploaded() > 2 * BLOCK)
+        assert set(contents.iterdir()) > before
+    eventually(lambda: set(contents.iterdir()) == before)
+    assert ada.files().list().execute()["files"] == []
 
 
 def test_a_lost_answer_does_not_make_a_file_twice(drive: Emulator, ada: Any) -> None:

@@ -167,6 +167,16 @@ def test_the_bin_holds_a_folder_with_all_that_is_in_it(drive: Drive) -> None:
     assert drive.names() == []
 
 
+def test_a_shared_drive_has_a_bin_of_its_own(drive: Drive) -> None:
+    shared = drive.shared_drive(fileOrganizer=BEN)
+    for file_id in (drive.file("shared", shared), drive.file("mine")):
+        drive.call("files.update", fileId=file_id, body={"trashed": True}, supportsAllDrives=True)
+    assert refused(drive, "files.emptyTrash", BEN, driveId=shared) == (403, "insufficientFilePermissions")
+    drive.call("files.emptyTrash", driveId=shared)
+    assert drive.names(corpora="drive", driveId=shared) == []
+    assert drive.names() == ["mine"]
+
+
 def test_a_deleted_folder_takes_all_with_it(drive: Drive, tmp_path: Path) -> None:
     folder = drive.folder("folder")
     below = drive.file("below", folder)

@@ -175,6 +175,19 @@ def test_consent_exports_until_it_is_revoked(drive: Emulator) -> None:
         client.files().list().execute()
 
 
+def test_tokens_can_be_revoked_and_their_endpoint_can_fail(drive: Emulator) -> None:
+    drive.admin("POST", "/users", email="ada@example.org")
+    token = drive.token("ada@example.org")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    first, second = (raw(drive, "POST", "/revoke", f"token={token}".encode(), form) for _ in range(2))
+    assert (first.code, first.body) == (200, b"{}")
+    assert (second.code, json.loads(second.body)["error"]) == (400, "invalid_token")
+    assert raw(drive, "GET", "/drive/v3/files", headers={"Authorization": f"Bearer {token}"}).code == 401
+    drive.admin("POST", "/faults", method="oauth.token", error={"status": 503, "reason": "temporarily_unavailable"})
+    codes = [raw(drive, "POST", "/token", b"grant_type=password", form).code for _ in range(2)]
+    assert codes == [503, 400]
+
+
 def test_a_scope_that_is_too_small_is_refused(drive: Emulator, ada: Any) -> None:
     reader = drive.user("reader@example.org", "https://www.googleapis.com/auth/drive.readonly")
     assert reader.files().list().execute()["files"] == []

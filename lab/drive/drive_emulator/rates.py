@@ -1,4 +1,4 @@
-"""Rates: units a minute for an identity and for a project, writes a second, and bytes a day.
+"""Rates: units a minute for a project and for an identity in it, writes a second, and bytes a day.
 
 https://developers.google.com/workspace/drive/api/guides/limits
 """
@@ -88,12 +88,12 @@ class Rates:
         per_second = limits.user_writes_per_second
         size, period = max(1.0, per_second), max(1.0, per_second) / per_second if per_second else 1.0
         slow = write and per_second and not self._seconds.room(user, 1, size, period)
-        if slow or not self._minutes.room(f"user:{user}", cost, mine, 60):
+        if slow or not self._minutes.room(f"user:{app}:{user}", cost, mine, 60):
             raise DriveError(
                 limits.rate_status, "userRateLimitExceeded", "User Rate Limit Exceeded", domain="usageLimits"
             )
         self._minutes.take(f"app:{app}", cost, all_of_app, 60)
-        self._minutes.take(f"user:{user}", cost, mine, 60)
+        self._minutes.take(f"user:{app}:{user}", cost, mine, 60)
         if write and per_second:
             self._seconds.take(user, 1, size, period)
 

@@ -42,6 +42,7 @@ def test_an_identity_has_its_units_a_minute() -> None:
     rates = Rates(time)
     assert [admitted(rates, limits) for _ in range(3)] == ["yes", "yes", "403 userRateLimitExceeded"]
     assert admitted(rates, limits, "ben") == "yes"
+    assert admitted(rates, limits, app="other") == "yes"
     time.now += 30
     assert [admitted(rates, limits) for _ in range(2)] == ["yes", "403 userRateLimitExceeded"]
     time.now += 3600

@@ -57,7 +57,7 @@ def read(client: Any, file_id: str, chunk: int = BLOCK) -> bytes:
     download = MediaIoBaseDownload(target, client.files().get_media(fileId=file_id, **ALL), chunksize=chunk)
     done = False
     while not done:
-        _, done = download.next_chunk()
+        _status, done = download.next_chunk()
     return target.getvalue()
 
 
@@ -179,12 +179,12 @@ def test_tokens_can_be_revoked_and_their_endpoint_can_fail(drive: Emulator) -> N
     drive.admin("POST", "/users", email="ada@example.org")
     token = drive.token("ada@example.org")
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    first, second = (raw(drive, "POST", "/revoke", f"token={token}".encode(), form) for _ in range(2))
+    first, second = (raw(drive, "POST", "/revoke", f"token={token}".encode(), form) for _turn in range(2))
     assert (first.code, first.body) == (200, b"{}")
     assert (second.code, json.loads(second.body)["error"]) == (400, "invalid_token")
     assert raw(drive, "GET", "/drive/v3/files", headers={"Authorization": f"Bearer {token}"}).code == 401
     drive.admin("POST", "/faults", method="oauth.token", error={"status": 503, "reason": "temporarily_unavailable"})
-    codes = [raw(drive, "POST", "/token", b"grant_type=password", form).code for _ in range(2)]
+    codes = [raw(drive, "POST", "/token", b"grant_type=password", form).code for _turn in range(2)]
     assert codes == [503, 400]
 
 
@@ -205,7 +205,7 @@ def test_a_cut_chunk_goes_on_where_whole_blocks_end(drive: Emulator, ada: Any) -
         request.next_chunk()
     drive.admin("DELETE", "/counters")
     while made is None:
-        _, made = request.next_chunk()
+        _status, made = request.next_chunk()
     assert drive.uploaded() == BLOCK
     assert read(ada, made["id"]) == data
 
@@ -315,7 +315,7 @@ def test_a_cut_download_can_go_on(drive: Emulator, ada: Any) -> None:
         download.next_chunk()
     done = False
     while not done:
-        _, done = download.next_chunk()
+        _status, done = download.next_chunk()
     assert target.getvalue() == data
 
 
@@ -324,7 +324,7 @@ def test_the_clients_retries_meet_faults_at_the_call_that_was_named(drive: Emula
     drive.admin("POST", "/faults", method="drive.files.list", nth=2, times=1, error=error)
     drive.admin("POST", "/faults", method="drive.files.list", identity="other@*", times=0, error=error)
     drive.admin("DELETE", "/counters")
-    for _ in range(3):
+    for _turn in range(3):
         ada.files().list().execute(num_retries=1)
     assert drive.calls("drive.files.list") == 4
     assert refused(drive.user("other@example.org").files().list()) == (403, "rateLimitExceeded")

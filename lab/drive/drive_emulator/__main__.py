@@ -24,7 +24,7 @@ LOG = logging.getLogger("drive_emulator")
 
 
 def _limit(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
+    name, _equals, value = text.partition("=")
     try:
         number = float(value)
         Limits().changed({name: number})

@@ -95,7 +95,7 @@ class Accounts:
         """Return whom an Authorization header is from; DriveError 401 where it is from nobody."""
         if not authorization:
             raise DriveError(401, "required", "Login Required.", location="Authorization", location_type="header")
-        kind, _, text = authorization.partition(" ")
+        kind, _space, text = authorization.partition(" ")
         token = self._tokens.get(text.strip()) if kind.lower() == "bearer" else None
         if token is None or token.until <= self._clock():
             raise DriveError(401, "authError", "Invalid Credentials", location="Authorization", location_type="header")
@@ -113,7 +113,7 @@ class Accounts:
 
     def revoke_user(self, user: str) -> int:
         """End all grants and tokens of a user, and tell how many; a service account loses its keys too."""
-        grants = [key for key, (_, caller) in self.grants.items() if caller.user == user]
+        grants = [key for key, (_client, caller) in self.grants.items() if caller.user == user]
         tokens = [key for key, item in self._tokens.items() if item.caller.user == user]
         for key in grants:
             del self.grants[key]

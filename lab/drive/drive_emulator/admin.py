@@ -73,7 +73,7 @@ class Admin:
             application.router.add_route(method, path, _handler(work))
         return application
 
-    def status(self, _: Values) -> Values:
+    def status(self, _values: Values) -> Values:
         """Tell how much there is, how often the emulator itself has failed, and from when Google's description is."""
         state = self.service.state
         return {
@@ -84,7 +84,7 @@ class Admin:
             "time_s": self.service.clock(),
         }
 
-    def reset_counters(self, _: Values) -> Values:
+    def reset_counters(self, _values: Values) -> Values:
         """Return the counters as they were, and begin anew."""
         shown = self.service.counters.shown()
         self.service.counters.reset()
@@ -96,7 +96,7 @@ class Admin:
         self.service.rates.refill()
         return vars(self.service.limits).copy()
 
-    def show_faults(self, _: Values) -> Values:
+    def show_faults(self, _values: Values) -> Values:
         """Return all rules, with how often each has struck."""
         return {"faults": [rule.shown() for rule in self.service.faults.rules]}
 
@@ -106,7 +106,7 @@ class Admin:
         self.service.faults.rules.append(rule)
         return rule.shown()
 
-    def clear_faults(self, _: Values) -> Values:
+    def clear_faults(self, _values: Values) -> Values:
         """Remove all rules, and return them."""
         shown = self.show_faults({})
         self.service.faults.rules.clear()
@@ -174,7 +174,7 @@ class Admin:
         self.service.clock.advance(_seconds(values, "advance_s"))
         return {"time_s": self.service.clock()}
 
-    def expire_uploads(self, _: Values) -> Values:
+    def expire_uploads(self, _values: Values) -> Values:
         """Forget all upload sessions."""
         return {"expired": self.service.sessions.expire_all()}
 

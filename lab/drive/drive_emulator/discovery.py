@@ -144,7 +144,7 @@ class Discovery:
         """Return what in an answer is not as the schema says; nothing where all is well."""
         if schema is None:
             return [] if value is None else ["an answer where there is none"]
-        return [message for _, message in self._problems({"$ref": schema}, value, schema, "", request=False)]
+        return [message for _problem, message in self._problems({"$ref": schema}, value, schema, "", request=False)]
 
     def _resolved(self, rule: dict[str, Any]) -> dict[str, Any]:
         return self._schemas[rule["$ref"]] if "$ref" in rule else rule

@@ -46,7 +46,7 @@ def claims(token: str) -> dict[str, Any]:
 
 def verify(token: str, keys: Iterable[str]) -> None:
     """Check that one of the public keys (PEM) has signed a token; JwtError where none has."""
-    signed, _, signature = token.rpartition(".")
+    signed, _dot, signature = token.rpartition(".")
     for pem in keys:
         try:
             public_key(pem).verify(_decoded(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())

@@ -53,7 +53,7 @@ class Multipart:
     async def _headers(self) -> dict[str, str]:
         headers = {}
         while line := (await self._until(b"\n", _HEAD_BYTES)).rstrip(b"\r"):
-            name, _, value = line.decode("latin-1").partition(":")
+            name, _colon, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
         return headers
 
@@ -82,5 +82,5 @@ class Multipart:
         if place:
             yield bytes(self._held[:place])
         # What follows means nothing, and is read so that the connection can go on.
-        async for _ in self._source:
+        async for _rest in self._source:
             pass

@@ -80,7 +80,7 @@ class State:
 
     def reserve(self, count: int) -> list[str]:
         """Return fresh ids that a client may use for files of its own."""
-        ids = [new_id() for _ in range(count)]
+        ids = [new_id() for _number in range(count)]
         self.reserved.update(ids)
         return ids
 
@@ -132,7 +132,7 @@ class State:
         """Return what listings show: the state of some seconds ago."""
         due = self.clock() - self.limits.listing_delay_s
         while self._waiting and self._waiting[0][0] <= due:
-            _, file_id, file = self._waiting.popleft()
+            file_id, file = self._waiting.popleft()[1:]
             if file is None:
                 self._seen.remove(file_id)
             else:

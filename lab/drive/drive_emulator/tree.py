@@ -74,7 +74,7 @@ class Tree:
 
     def depth(self, file: File) -> int:
         """Return how many folders are above a file, the top not counted."""
-        return max(0, sum(1 for _ in self.line(file)) - 2)
+        return max(0, len(list(self.line(file))) - 2)
 
     def height(self, file: File) -> int:
         """Return how many levels are below a file."""

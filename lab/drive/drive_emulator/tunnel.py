@@ -63,7 +63,7 @@ async def _target(reader: asyncio.StreamReader) -> str | None:
 
 def allowed(target: str) -> bool:
     """Tell whether the proxy leads to a target: one of Google's names, and the port of HTTPS."""
-    host, _, port = target.rpartition(":")
+    host, _colon, port = target.rpartition(":")
     return port == "443" and any(fnmatchcase(host.lower(), pattern) for pattern in HOSTS)
 
 

@@ -13,7 +13,7 @@ ERROR = {"status": 503, "reason": "backendError"}
 def struck(rule: dict[str, Any], calls: int = 6) -> list[bool]:
     faults = Faults()
     faults.rules.append(parse(rule))
-    return [faults.plan("drive.files.create", "ada@example.org") != Plan() for _ in range(calls)]
+    return [faults.plan("drive.files.create", "ada@example.org") != Plan() for _turn in range(calls)]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.unit.lab.drive.services import ADA, ROBOT
 
 DRIVE = PREFIX + "drive"
 PRIVATE, PUBLIC = jwt.new_key()
-OTHER, _ = jwt.new_key()
+OTHER = jwt.new_key()[0]
 
 
 class World:
@@ -92,8 +92,8 @@ def test_wrong_assertions_are_refused(world: World, changes: dict[str, Any]) -> 
 
 def test_a_changed_assertion_is_refused(world: World) -> None:
     form = world.signed()
-    head, _, signature = form["assertion"].split(".")
-    _, changed, _ = world.signed(key=OTHER, sub=ADA)["assertion"].split(".")
+    head, _claims, signature = form["assertion"].split(".")
+    changed = world.signed(key=OTHER, sub=ADA)["assertion"].split(".")[1]
     assert world.refused(form | {"assertion": f"{head}.{changed}.{signature}"}) == (400, "invalid_grant")
 
 
@@ -115,7 +115,7 @@ def refresh(world: World, grant: str, **changes: str) -> dict[str, str]:
 def test_a_refresh_token_gives_access_tokens_until_it_is_revoked(world: World) -> None:
     caller = world.accounts.caller(ADA, "export", [PREFIX + "drive.file"])
     grant = world.accounts.grant(world.client, caller)
-    access, sibling = (world.token(refresh(world, grant))["access_token"] for _ in range(2))
+    access, sibling = (world.token(refresh(world, grant))["access_token"] for _turn in range(2))
     assert world.accounts.identify(f"Bearer {access}") == caller
     assert world.refused(refresh(world, grant, client_secret="wrong")) == (401, "invalid_client")
     assert world.refused(refresh(world, grant, client_id="other")) == (401, "invalid_client")

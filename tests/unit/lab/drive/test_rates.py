@@ -40,13 +40,13 @@ def test_units() -> None:
 def test_an_identity_has_its_units_a_minute() -> None:
     time, limits = Time(), Limits(user_units_per_minute=100)
     rates = Rates(time)
-    assert [admitted(rates, limits) for _ in range(3)] == ["yes", "yes", "403 userRateLimitExceeded"]
+    assert [admitted(rates, limits) for _turn in range(3)] == ["yes", "yes", "403 userRateLimitExceeded"]
     assert admitted(rates, limits, "ben") == "yes"
     assert admitted(rates, limits, app="other") == "yes"
     time.now += 30
-    assert [admitted(rates, limits) for _ in range(2)] == ["yes", "403 userRateLimitExceeded"]
+    assert [admitted(rates, limits) for _turn in range(2)] == ["yes", "403 userRateLimitExceeded"]
     time.now += 3600
-    assert [admitted(rates, limits) for _ in range(3)] == ["yes", "yes", "403 userRateLimitExceeded"]
+    assert [admitted(rates, limits) for _turn in range(3)] == ["yes", "yes", "403 userRateLimitExceeded"]
 
 
 def test_a_project_has_its_units_a_minute() -> None:
@@ -60,7 +60,7 @@ def test_a_refused_call_costs_nothing() -> None:
     time, limits = Time(), Limits(user_units_per_minute=60)
     rates = Rates(time)
     assert admitted(rates, limits) == "yes"
-    for _ in range(100):
+    for _turn in range(100):
         assert admitted(rates, limits) != "yes"
     time.now += 40
     assert admitted(rates, limits) == "yes"
@@ -72,13 +72,13 @@ def test_writes_a_second() -> None:
     found = [admitted(rates, limits, write=write) for write in (True, True, True, False)]
     assert found == ["yes", "yes", "403 userRateLimitExceeded", "yes"]
     time.now += 0.5
-    assert [admitted(rates, limits, write=True) for _ in range(2)] == ["yes", "403 userRateLimitExceeded"]
+    assert [admitted(rates, limits, write=True) for _turn in range(2)] == ["yes", "403 userRateLimitExceeded"]
 
 
 def test_less_than_a_write_a_second() -> None:
     time, limits = Time(), Limits(user_writes_per_second=0.1)
     rates = Rates(time)
-    assert [admitted(rates, limits, write=True) for _ in range(2)] == ["yes", "403 userRateLimitExceeded"]
+    assert [admitted(rates, limits, write=True) for _turn in range(2)] == ["yes", "403 userRateLimitExceeded"]
     time.now += 9
     assert admitted(rates, limits, write=True) == "403 userRateLimitExceeded"
     time.now += 1.1

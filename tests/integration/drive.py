@@ -60,7 +60,7 @@ class Emulator:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=20)
+            assert self._process.wait(timeout=20) == 0
 
     @property
     def url(self) -> str:
@@ -129,11 +129,11 @@ def emulator(folder: Path, *options: str) -> Iterator[Emulator]:
     process = Emulator(folder, *options).start()
     try:
         yield process
-        log = process.log.read_text(encoding="utf-8")
-        assert process.admin("GET", "/status")["internal_errors"] == 0, log
-        assert "Traceback" not in log, log
+        assert process.admin("GET", "/status")["internal_errors"] == 0, process.log.read_text(encoding="utf-8")
     finally:
         process.stop()
+    log = process.log.read_text(encoding="utf-8")
+    assert "Traceback" not in log, log
 
 
 @dataclass

@@ -79,7 +79,10 @@ class Api:
             response = await self._dispatch(http, names)
         except DriveError as error:
             reason = error.reason
-            LOG.info("%s %s: %s %s: %s", http.method, http.path, error.status, reason, error.message)
+            # What Google's description does not have is a mistake of the client's, and seen without being asked for.
+            level = logging.WARNING if error.status in (400, 405, 501) else logging.INFO
+            said = " ".join(error.message.split())
+            LOG.log(level, "%s %s: %s %s: %s", http.method, http.rel_url.raw_path, error.status, reason, said)
             response = wire.answer(error.body(), error.status, error.headers())
         except wire.Cut:
             response, reason = _cut(http), "cut"
@@ -87,7 +90,7 @@ class Api:
             response, reason = web.Response(status=499), "gone"
         except Exception as error:
             self.internal_errors += 1
-            LOG.error("%s %s: %s: %s", http.method, http.path, type(error).__name__, error)
+            LOG.error("%s %s: %s: %s", http.method, http.rel_url.raw_path, type(error).__name__, error)
             LOG.debug("where it happened", exc_info=True)
             failed = DriveError(500, "backendError", "The emulator itself has failed, see its log.")
             response, reason = wire.answer(failed.body(), failed.status), failed.reason

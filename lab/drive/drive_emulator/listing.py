@@ -67,13 +67,11 @@ def _found(service: Service, request: Request, access: Access, seen: Tree) -> li
     if drive_id is not None:
         access.find_drive(drive_id)
     node = query.parse(given.get("q") or "")
-    folder = next(
-        (item.value for item in query.conditions(node) if isinstance(item, query.In) and item.collection == "parents"),
-        None,
-    )
-    if folder is not None:
-        folder = access.find(folder, all_drives=request.all_drives).id
-        candidates: Iterable[str] = seen.children(folder)
+    named = query.folders(node)
+    if named is not None:
+        # A folder that is not there is an error, and not a list of nothing.
+        folders = {access.find(folder, all_drives=request.all_drives).id for folder in sorted(named)}
+        candidates: Iterable[str] = [file_id for folder in folders for file_id in seen.children(folder)]
     else:
         candidates = _narrowed(service, request, node, seen, _corpus(access, seen, corpora, drive_id, with_drives))
     matcher = Matcher(access, seen)

@@ -190,3 +190,15 @@ def conditions(node: Node | None) -> list[Node]:
     if isinstance(node, Both) and node.operator == "and":
         return conditions(node.left) + conditions(node.right)
     return [] if node is None or isinstance(node, Both) else [node]
+
+
+def folders(node: Node | None) -> set[str] | None:
+    """Return the folders in one of which every file that fits is, or None where the query names none such."""
+    if isinstance(node, In) and node.collection == "parents":
+        return {node.value}
+    if not isinstance(node, Both):
+        return None
+    left, right = folders(node.left), folders(node.right)
+    if node.operator == "and":
+        return right if left is None else left
+    return None if left is None or right is None else left | right

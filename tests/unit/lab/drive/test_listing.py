@@ -61,7 +61,17 @@ def test_queries(drive: Drive, query: str, found: list[str]) -> None:
     assert sorted(drive.names(q=query)) == found
 
 
+def test_folders_can_be_asked_for_together(drive: Drive) -> None:
+    one, two, three = (drive.folder(name) for name in ("one", "two", "three"))
+    for parent in (one, two, three):
+        drive.file(f"in {parent}", parent)
+    query = f"trashed = false and ('{one}' in parents or '{two}' in parents)"
+    assert sorted(drive.names(q=query)) == sorted([f"in {one}", f"in {two}"])
+    assert drive.names(q=f"'{one}' in parents and '{two}' in parents") == []
+
+
 def test_an_unknown_folder_is_an_error(drive: Drive) -> None:
+    assert refused(drive, q="'root' in parents or 'unknown' in parents") == (404, "notFound", "fileId")
     assert refused(drive, q="'unknown' in parents") == (404, "notFound", "fileId")
 
 

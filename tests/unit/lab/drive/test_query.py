@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from drive_emulator.errors import DriveError
-from drive_emulator.query import Both, Compare, Has, In, Node, Not, conditions, parse, quote
+from drive_emulator.query import Both, Compare, Has, In, Node, Not, conditions, folders, parse, quote
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,3 +123,20 @@ def test_conditions_are_those_that_must_hold() -> None:
     assert conditions(parse("name = 'a' and name = 'b'")) == [A, B]
     assert conditions(parse("name = 'a' or name = 'b'")) == []
     assert conditions(None) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", None),
+        ("trashed = true", None),
+        ("'a' in parents", {"a"}),
+        ("trashed = false and 'a' in parents", {"a"}),
+        ("trashed = false and ('a' in parents or 'b' in parents)", {"a", "b"}),
+        ("'a' in parents or trashed = true", None),
+        ("not 'a' in parents", None),
+        ("'a' in owners", None),
+    ],
+)
+def test_folders_are_those_that_a_file_must_be_in(text: str, found: set[str] | None) -> None:
+    assert folders(parse(text)) == found

@@ -232,17 +232,26 @@ def test_a_connection_that_hangs_does_not_hold_an_upload(drive: Emulator, ada: A
     request.next_chunk()
     with socket.create_connection(("127.0.0.1", int(drive.ports["port"]))) as hanging:
         head = f"PUT {request.resumable_uri.removeprefix(drive.url)} HTTP/1.1\r\nHost: a\r\n"
-        head += f"Content-Range: bytes {BLOCK}-{3 * BLOCK - 1}/{len(data)}\r\nContent-Length: {2 * BLOCK}\r\n\r\n"
+        head += f"Content-Range: bytes {BLOCK}-{4 * BLOCK - 1}/{len(data)}\r\nContent-Length: {3 * BLOCK}\r\n\r\n"
         hanging.sendall(head.encode() + data[BLOCK : 2 * BLOCK + 10])
-        asks = {"Content-Range": f"bytes */{len(data)}"}
-        kept = 2 * BLOCK
-        eventually(
-            lambda: raw(drive, "PUT", request.resumable_uri, headers=asks).headers["Range"] == f"bytes=0-{kept - 1}"
-        )
-        headers = {"Content-Range": f"bytes {kept}-{len(data) - 1}/{len(data)}"}
-        done = raw(drive, "PUT", request.resumable_uri, data[kept:], headers)
-        assert done.code == 200
-        hanging.sendall(b"x" * 1000)
+        asks, kept = {"Content-Range": f"bytes */{len(data)}"}, f"bytes=0-{2 * BLOCK - 1}"
+        eventually(lambda: raw(drive, "PUT", request.resumable_uri, headers=asks).headers["Range"] == kept)
+        headers = {"Content-Range": f"bytes {2 * BLOCK}-{3 * BLOCK - 1}/{len(data)}"}
+        assert raw(drive, "PUT", request.resumable_uri, data[2 * BLOCK : 3 * BLOCK], headers).code == 308
+        # What the first connection still sends has come too late.
+        hanging.sendall(b"x" * (2 * BLOCK - 10))
+        assert b" 503 " in hanging.recv(100)
+    headers = {"Content-Range": f"bytes {3 * BLOCK}-{len(data) - 1}/{len(data)}"}
+    done = raw(drive, "PUT", request.resumable_uri, data[3 * BLOCK :], headers)
+    assert read(ada, json.loads(done.body)["id"]) == data
+
+
+def test_bytes_that_are_there_may_come_again(drive: Emulator, ada: Any) -> None:
+    data = bytes(range(256)) * (3 * BLOCK // 256) + b"end"
+    request = ada.files().create(body={"name": "a"}, media_body=media(data, resumable=True))
+    request.next_chunk()
+    headers = {"Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"}
+    done = raw(drive, "PUT", request.resumable_uri, data, headers)
     assert read(ada, json.loads(done.body)["id"]) == data
 
 
@@ -343,6 +352,7 @@ def test_rates_are_refused_until_time_has_passed(drive: Emulator, ada: Any) -> N
     ada.about().get(fields="user").execute()
     assert refused(ada.about().get(fields="user")) == (403, "userRateLimitExceeded")
     drive.admin("PATCH", "/limits", user_units_per_minute=10, rate_status=429)
+    ada.about().get(fields="user").execute()
     assert refused(ada.files().list()) == (429, "userRateLimitExceeded")
 
 

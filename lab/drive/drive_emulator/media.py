@@ -21,7 +21,7 @@ from .limits import check_size
 from .methods import METHODS
 from .multipart import Multipart
 from .service import Request, Service
-from .uploads import Chunk, Session, parse_chunk
+from .uploads import Session, parse_chunk
 
 CHUNK_METHOD = "media.chunk"
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
@@ -115,12 +115,14 @@ class Media:
         return web.Response(status=200, headers={"Location": where, "X-GUploader-UploadID": session.id})
 
     async def chunk(self, http: web.Request, session: Session, plan: Plan) -> web.Response:
-        """Take a chunk of a resumable upload, or tell how far it is."""
+        """Take a chunk of a resumable upload, or tell how far it is; whole blocks stay when the connection is lost."""
         chunk = parse_chunk(http.headers.get("Content-Range"), wire.content_length(http))
         if session.answer is not None:
             return wire.answer(session.answer)
         if not chunk.asks:
-            await self._add(http, session, chunk, plan)
+            turn = session.begin()
+            skip = session.check(chunk)
+            await self._receive(session.writer, _in_turn(session, turn, http), session.caller, plan, skip)
         if not session.complete(chunk):
             return web.Response(status=308, headers=session.headers())
         try:
@@ -130,17 +132,6 @@ class Media:
             raise
         self.service.sessions.done(session, answer)
         return wire.answer(answer)
-
-    async def _add(self, http: web.Request, session: Session, chunk: Chunk, plan: Plan) -> None:
-        """Add a chunk to an upload; whole blocks of it stay when the connection is lost."""
-        turn = session.begin()
-        skip = session.check(chunk)
-        try:
-            await self._receive(session.writer, _in_turn(session, turn, http), session.caller, plan, skip)
-        except BaseException:
-            if session.turn == turn:
-                session.writer.interrupt()
-            raise
 
     async def download(self, http: web.Request, caller: Caller, call: Call, plan: Plan) -> web.StreamResponse:
         """Send a file's content, or the range of it that is asked for."""

@@ -27,7 +27,7 @@ LAB = {
     "newuidmap": "uidmap",
 }
 DOCKER_LAB = {"debootstrap": "debootstrap", "mkfs.btrfs": "btrfs-progs"}
-TESTS = {"chromium": "chromium", "chromedriver": "chromium-driver", "zstd": "zstd"}
+TESTS = {"chromium": "chromium", "chromedriver": "chromium-driver", "zstd": "zstd", "rclone": "rclone"}
 
 
 def works(*command: str) -> bool:

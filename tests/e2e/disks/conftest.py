@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -99,9 +100,9 @@ class Home:
 
 @pytest.fixture
 def home(url: str, cluster: Cluster, request: pytest.FixtureRequest) -> Home:
-    """The home of a student of the test's own."""
+    """The home of a student of the test's own, whom no run before on the same cluster has had."""
     name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.removeprefix("test_"))
-    return Home(url, cluster, name.replace("_", "-").strip("-")[:40].strip("-"))
+    return Home(url, cluster, f"{name.strip('-')[:33].strip('-')}-{time.time_ns() % 16**6:06x}")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,9 @@ from typing import Any
 import aiohttp
 
 PAUSE_S = 2.0
+# A server that is gone does not refuse, it is silent, and the kernel alone tries for 134 s to connect, more and more
+# seldom: a start came 100 s after the server was back.
+REQUEST_TIMEOUT_S = 10
 LOG = logging.getLogger("coursehub")
 
 
@@ -28,7 +31,7 @@ async def patiently(seconds: float, call: Callable[..., Awaitable[Any]], *argume
             if not _passes(error) or time.monotonic() >= deadline:
                 raise
             if not said:
-                LOG.warning("The API server does not answer (%s): waiting for it", error)
+                LOG.warning("The API server does not answer (%s): waiting for it", str(error) or type(error).__name__)
             said = True
         await asyncio.sleep(PAUSE_S)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 from typing import Any
 
-from .patience import patiently
+from .patience import REQUEST_TIMEOUT_S, patiently
 
 HOME = "/home/student"
 # Where the program that goes on without the hub is mounted.
@@ -125,7 +126,8 @@ async def mark_start(spawner: Any) -> None:
 async def _unless_absent(spawner: Any, call: Any, *arguments: Any) -> Any:
     """Return the API's answer, None where there is no such object. An API server that is away is waited for."""
     try:
-        return await patiently(spawner.start_timeout, call, *arguments)
+        request = functools.partial(call, _request_timeout=REQUEST_TIMEOUT_S)
+        return await patiently(spawner.start_timeout, request, *arguments)
     except Exception as error:
         # The client's own exception, which has the HTTP status.
         if getattr(error, "status", None) != 404:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ from traitlets import Integer
 
 from .failures import STUDENTS, Failures
 from .line import Line
+from .patience import patiently
 
 FULL_MESSAGE = (
     "Your disk is nearly full and can't grow any more. Your server starts, but saving may fail: delete what you don't"
@@ -28,17 +30,23 @@ CANCELLED_S = 15
 PLACE_S = 2
 # How long a watch that has given up rests before it is begun again.
 REST_S = 5
+# The server ends each watch after 10 s by itself. With KubeSpawner's 60 s a silent server is not noticed for a minute.
+WATCH_TIMEOUT_S = 20
 
 
 class Enduring:
-    """A watch on the cluster that does not end.
+    """A watch on the cluster that does not end, and goes on seconds after the API server is back.
 
-    KubeSpawner's gives up after 51 s without the API server: silently, where the hub has one namespace. The hub calls
-    itself healthy then, and each start fails when its time is over.
+    KubeSpawner's waits longer and longer for one that is away, and gives up after 51 s: silently, where the hub has one
+    namespace. The hub calls itself healthy then, and each start fails when its time is over.
     """
 
     _stopping: bool
     log: Any
+
+    async def _list_and_update(self, *version: str | None) -> Any:
+        """Each round of a watch begins with this."""
+        return await patiently(math.inf, super()._list_and_update, *version)  # type: ignore[misc]
 
     async def _watch_and_update(self) -> None:
         while not self._stopping:
@@ -113,6 +121,7 @@ class CourseSpawner(KubeSpawner):
         await super().stop(now)
 
     async def _start_reflector(self, kind: str, reflector_class: type, replace: bool = False, **more: Any) -> Any:
+        more = {"request_timeout": WATCH_TIMEOUT_S, **more}
         return await super()._start_reflector(kind, enduring(reflector_class), replace, **more)
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:

@@ -31,7 +31,7 @@ async def run() -> None:
         try:
             await guard.look()
         except (Error, aiohttp.ClientError, OSError, TimeoutError) as error:
-            LOG.warning("The cluster can't be asked: %s", error)
+            LOG.warning("The cluster can't be asked: %s", str(error) or type(error).__name__)
         try:
             await asyncio.wait_for(ended.wait(), LOOK_S)
         except TimeoutError:

@@ -66,7 +66,7 @@ class Election:
             try:
                 await self._renew()
             except self._problems as error:
-                self._say(f"The Lease can't be renewed: {error}")
+                self._say(f"The Lease can't be renewed: {str(error) or type(error).__name__}")
             else:
                 self._say("")
             await asyncio.sleep(beat_s)
@@ -107,7 +107,7 @@ class Election:
                 if await step():
                     return
             except self._problems as error:
-                self._say(f"Standing by, but can't take over: {error}")
+                self._say(f"Standing by, but can't take over: {str(error) or type(error).__name__}")
             await asyncio.sleep(POLL_S)
 
     def _say(self, text: str) -> None:

@@ -187,14 +187,18 @@ class Spawner:
         self._claims = claims
         self._error = error
 
-    async def patch_namespaced_persistent_volume_claim(self, name: str, namespace: str, body: Any) -> Any:
+    async def patch_namespaced_persistent_volume_claim(
+        self, name: str, namespace: str, body: Any, _request_timeout: float
+    ) -> Any:
+        # Less than the 134 s for which the kernel alone tries to connect.
+        assert 0 < _request_timeout <= 30
         if self._error:
             raise self._error
-        claim = await self.read_namespaced_persistent_volume_claim(name, namespace)
+        claim = await self.read_namespaced_persistent_volume_claim(name, namespace, _request_timeout)
         self.patched.append((name, namespace, body))
         return claim
 
-    async def read_namespaced_persistent_volume_claim(self, name: str, _namespace: str) -> Any:
+    async def read_namespaced_persistent_volume_claim(self, name: str, _namespace: str, _request_timeout: float) -> Any:
         if name not in self._claims:
             raise ApiError(404)
         return SimpleNamespace(metadata=SimpleNamespace(annotations=self._claims[name]))

@@ -51,6 +51,7 @@ class KubeSpawner(HasTraits):
         yield {"progress": 50, "message": "pulling"}
 
     async def _start_reflector(self, kind: str, reflector_class: type, replace: bool = False, **more: Any) -> Any:
+        self.told = more
         return reflector_class()
 
 
@@ -65,6 +66,12 @@ class Reflector:
     async def _watch_and_update(self) -> None:
         self.begun += 1
         await asyncio.sleep(0)
+
+    async def _list_and_update(self, version: str | None = None) -> str:
+        self.begun += 1
+        if self.begun < 3:
+            raise TimeoutError
+        return f"after {version}"
 
 
 @pytest.fixture
@@ -107,6 +114,18 @@ def test_a_watch_that_gives_up_is_begun_again_until_the_hub_ends(spawner: Any, m
         await asyncio.wait_for(task, 5)
 
     asyncio.run(run())
+
+
+def test_a_watch_waits_for_a_silent_api_server(spawner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["coursehub_hub.patience"], "PAUSE_S", 0.001)
+
+    async def run() -> str:
+        watch = await spawner._start_reflector("pods", Reflector)
+        return str(await watch._list_and_update("0"))
+
+    assert asyncio.run(run()) == "after 0"
+    # Longer than the server's own end of a watch, which KubeSpawner sets to 10 s.
+    assert 10 < spawner.told["request_timeout"] <= 30
 
 
 async def spawn(one: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -44,6 +45,37 @@ def test_the_kernel_counts_anew_when_it_has_lost_count(pool: Pool) -> None:
     pools.wait_until(lambda: not pool.count_anew(), "counted anew")
     with (pool.volume("disk") / "too-much").open("wb", buffering=0) as file, pytest.raises(OSError, match="quota"):
         _fill(file)
+
+
+def test_what_is_cut_off_writes_to_nobody(pool: Pool, tmp_path: Path) -> None:
+    pool.create("disk", LIMIT)
+    disk, elsewhere = pool.volume("disk"), tmp_path / "node"
+    (disk / "file").write_text("before", encoding="utf-8")
+    elsewhere.mkdir()
+    pools.command("mount", "--bind", str(disk), str(elsewhere))
+    try:
+        with (elsewhere / "file").open("r+", encoding="utf-8") as lost:
+            # A call that was killed has left its copy.
+            pools.command("btrfs", "subvolume", "snapshot", str(disk), str(disk.with_name(".disk")))
+            pool.cut_off("disk", LIMIT)
+            (disk / "file").write_text("after", encoding="utf-8")
+            with suppress(OSError):
+                lost.write("damage")
+                lost.flush()
+                os.fsync(lost.fileno())
+            with suppress(OSError):
+                (elsewhere / "new").write_text("damage", encoding="utf-8")
+    finally:
+        pools.command("umount", str(elsewhere))
+    assert {path.name: path.read_text(encoding="utf-8") for path in disk.iterdir()} == {"file": "after"}
+    assert [path.name for path in disk.parent.iterdir()] == ["disk"]
+    # It is limited as before, and what was taken away is not counted for it.
+    with (disk / "too-much").open("wb", buffering=0) as file, pytest.raises(OSError, match="quota"):
+        _fill(file)
+    pool.cut_off("disk", LIMIT)
+    assert (disk / "file").read_text(encoding="utf-8") == "after"
+    pools.command("btrfs", "subvolume", "sync", str(pool.root))
+    assert not pool.count_anew()
 
 
 def test_disks_that_are_deleted_in_numbers_leave_the_count_right(pool: Pool) -> None:

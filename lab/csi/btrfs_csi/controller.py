@@ -14,7 +14,7 @@ import grpc
 
 from .pool import Pool, PoolError
 from .protos import csi, csi_services
-from .records import Records
+from .records import Records, mounts_name
 
 DEFAULT_SIZE = 1 << 30
 # CSI allows 128 bytes for a volume's name.
@@ -105,6 +105,7 @@ class Controller(csi_services.ControllerServicer):
         self._snapshots = Records(pool.root, "snapshots")
         self._attachments = Records(pool.root, "attachments")
         self._nodes = Records(pool.root, "nodes")
+        self._mounts = Records(pool.root, "mounts")
         # Sidecars repeat a request that takes long; two of the same must not run side by side.
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -218,6 +219,8 @@ class Controller(csi_services.ControllerServicer):
                 self.pool.delete(self.pool.volume(request.volume_id))
                 self._volumes.delete(request.volume_id)
                 self._attachments.delete(request.volume_id)
+                for node, _record in self._nodes.all():
+                    self._mounts.delete(mounts_name(request.volume_id, node))
         return csi.DeleteVolumeResponse()
 
     @_answers
@@ -252,8 +255,16 @@ class Controller(csi_services.ControllerServicer):
         with self._locks[request.volume_id]:
             attachment = self._attachments.get(request.volume_id)
             if attachment is not None and request.node_id in ("", attachment["node"]):
+                self._cut_off(request.volume_id, attachment["node"])
                 self._attachments.delete(request.volume_id)
         return csi.ControllerUnpublishVolumeResponse()
+
+    def _cut_off(self, volume_id: str, node: str) -> None:
+        """Make sure that a node can't write to a disk any more that it has not let go of, as one that is lost."""
+        mounts, volume = mounts_name(volume_id, node), self._volumes.get(volume_id)
+        if volume is not None and self._mounts.get(mounts) is not None:
+            self.pool.cut_off(volume_id, volume["size"])
+            self._mounts.delete(mounts)
 
     @_answers
     def ValidateVolumeCapabilities(self, request: Any) -> Any:

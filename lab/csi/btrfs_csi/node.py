@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import grpc
 from .controller import unsupported
 from .pool import Pool, PoolError
 from .protos import csi, csi_services
-from .records import Records
+from .records import Records, mounts_name
 
 
 def _mounted(path: Path) -> bool:
@@ -35,7 +36,9 @@ class Node(csi_services.NodeServicer):
         self._volumes = Records(pool.root, "volumes")
         self._attachments = Records(pool.root, "attachments")
         self._nodes = Records(pool.root, "nodes")
+        self._mounts = Records(pool.root, "mounts")
         self._own = Records(own, "nodes")
+        self._lock = threading.Lock()
 
     def announce(self) -> None:
         """Make the node known to the controller, which attaches disks to known nodes only.
@@ -56,6 +59,10 @@ class Node(csi_services.NodeServicer):
             for volume_id, attachment in list(self._attachments.all()):
                 if attachment["node"] == self._node_id:
                     self._attachments.delete(volume_id)
+            # Its mounts went with it.
+            for name, _record in list(self._mounts.all()):
+                if name.endswith(mounts_name("", self._node_id)):
+                    self._mounts.delete(name)
         # Last, so that a driver that is killed before does it again. The kubelet asks for no disk meanwhile: it learns
         # of the driver afterwards.
         self._nodes.put(self._node_id, mine)
@@ -67,6 +74,17 @@ class Node(csi_services.NodeServicer):
         if self._volumes.get(request.volume_id) is None or not source.is_dir():
             context.abort(grpc.StatusCode.NOT_FOUND, f"disk {request.volume_id} is not in the pool")
         return source
+
+    def _note(self, volume_id: str, target: str, *, mounted: bool) -> None:
+        """Note where a disk is mounted, for the controller: it cuts off a node that is lost with a disk."""
+        name = mounts_name(volume_id, self._node_id)
+        with self._lock:
+            targets = set((self._mounts.get(name) or {"targets": []})["targets"])
+            targets = targets | {target} if mounted else targets - {target}
+            if targets:
+                self._mounts.put(name, {"targets": sorted(targets)})
+            else:
+                self._mounts.delete(name)
 
     def NodeGetInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
         return csi.NodeGetInfoResponse(node_id=self._node_id)
@@ -90,6 +108,8 @@ class Node(csi_services.NodeServicer):
         source = self._source(request, context)
         target = Path(request.target_path)
         target.mkdir(parents=True, exist_ok=True)
+        # Before it is so: a mount that nobody knows of would not be cut off.
+        self._note(request.volume_id, request.target_path, mounted=True)
         if not _mounted(target):
             _run(context, "mount", "--bind", str(source), str(target))
         # Of a mount that is there too: the call before may have ended between the two commands.
@@ -108,6 +128,7 @@ class Node(csi_services.NodeServicer):
                 _run(context, "umount", str(target))
             # rmdir, never rmtree: were the disk still mounted, its files would go.
             target.rmdir()
+        self._note(request.volume_id, request.target_path, mounted=False)
         return csi.NodeUnpublishVolumeResponse()
 
     def NodeGetVolumeStats(self, request: Any, context: grpc.ServicerContext) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ class PoolError(Exception):
 
 
 SUBVOLUME_INODE = 256
+# Of linux/fcntl.h and linux/fs.h.
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,13 @@ def _btrfs(*arguments: str) -> str:
     if result.returncode != 0:
         raise PoolError(f"btrfs {' '.join(arguments[:2])}: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Give each the other's name, in one step."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) != 0:
+        raise PoolError(f"exchange {one.name} and {other.name}: {os.strerror(ctypes.get_errno())}")
 
 
 class Pool:
@@ -69,6 +79,20 @@ class Pool:
     def limit(self, volume_id: str, size: int) -> None:
         """Set how many bytes a disk may refer to."""
         _btrfs("qgroup", "limit", str(size), str(self.volume(volume_id)))
+
+    def cut_off(self, volume_id: str, size: int) -> None:
+        """Take a disk from whoever has it mounted: what they still write reaches nobody.
+
+        A cloud's disk is gone for a node that it was detached from. Here all nodes are of one kernel, and one that was
+        frozen and wakes up would write on beside the next one: seen with a PostgreSQL, which lost what was committed.
+        """
+        name = self.root / "volumes" / f".{volume_id}"
+        # Of a call that was killed: the copy, or what had been taken away already.
+        self.delete(name)
+        _btrfs("subvolume", "snapshot", str(self.volume(volume_id)), str(name))
+        _btrfs("qgroup", "limit", str(size), str(name))
+        _exchange(name, self.volume(volume_id))
+        self.delete(name)
 
     def take(self, volume_id: str, snapshot_id: str) -> None:
         """Take a read-only snapshot of a disk; what is written but not yet on disk is in it."""

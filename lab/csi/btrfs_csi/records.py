@@ -1,6 +1,6 @@
-"""What the driver remembers: one JSON file a volume, snapshot, attachment and node, in the pool itself.
+"""What the driver remembers: one JSON file each for volumes, snapshots, attachments, nodes and mounted disks.
 
-In the pool, so that it survives the driver and moves with the disks.
+In the pool itself, so that it survives the driver and moves with the disks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from typing import Any
 
 # What a request may name: our own ids and nodes. A slash would leave the folder; 255 bytes is the longest file name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,239}\Z")
+
+
+def mounts_name(volume_id: str, node_id: str) -> str:
+    """Return the name of the record that says where a node has a disk mounted."""
+    return f"{volume_id}.{node_id}"
 
 
 class Records:

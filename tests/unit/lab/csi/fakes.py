@@ -40,6 +40,7 @@ class FolderPool:
         self.size = size
         self.mounted = True
         self.limits: dict[str, int] = {}
+        self.cut: list[str] = []
         # Called with the name of what is done and the id, before it is done.
         self.before: Callable[[str, str], None] = lambda _what, _id: None
 
@@ -54,6 +55,11 @@ class FolderPool:
 
     def snapshot(self, snapshot_id: str) -> Path:
         return self.root / "snapshots" / snapshot_id
+
+    def cut_off(self, volume_id: str, size: int) -> None:
+        self.before("cut off", volume_id)
+        assert self.limits[volume_id] == size
+        self.cut.append(volume_id)
 
     def create(self, volume_id: str, size: int, source: Path | None = None) -> None:
         self.before("create", volume_id)

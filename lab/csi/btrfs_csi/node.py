@@ -61,7 +61,8 @@ class Node(csi_services.NodeServicer):
                     self._attachments.delete(volume_id)
             # Its mounts went with it.
             for name, _record in list(self._mounts.all()):
-                if name.endswith(mounts_name("", self._node_id)):
+                # No disk's id has a dot.
+                if name.partition(".")[2] == self._node_id:
                     self._mounts.delete(name)
         # Last, so that a driver that is killed before does it again. The kubelet asks for no disk meanwhile: it learns
         # of the driver afterwards.

@@ -681,3 +681,38 @@ def test_every_call_that_the_controller_claims_is_one_that_it_has(client: Client
     assert sorted(claimed) == sorted(calls)
     for name in {name for names in calls.values() for name in names}:
         assert getattr(Controller, name) is not getattr(csi_services.ControllerServicer, name)
+
+
+def test_a_node_that_is_lost_with_a_disk_is_cut_off_before_another_one_gets_it(client: Client) -> None:
+    disk = client.create("one").volume_id
+    client.publish(disk)
+    mounts = Records(client.pool.root, "mounts")
+    mounts.put(f"{disk}.node-a", {"targets": ["/pods/one/mount"]})
+    client.unpublish(disk, "node-a")
+    assert client.pool.cut == [disk]
+    client.publish(disk, "node-b")
+    # Said once more of the one before: the disk is another node's now.
+    client.unpublish(disk, "node-a")
+    assert client.pool.cut == [disk]
+    assert list(mounts.all()) == []
+
+
+def test_a_node_that_has_let_go_is_not_cut_off(client: Client) -> None:
+    disk = client.create("one").volume_id
+    client.publish(disk)
+    client.unpublish(disk, "node-a")
+    assert client.pool.cut == []
+
+
+def test_a_node_that_could_not_be_cut_off_keeps_the_disk(client: Client) -> None:
+    disk = client.create("one").volume_id
+    client.publish(disk)
+    Records(client.pool.root, "mounts").put(f"{disk}.node-a", {"targets": ["/pods/one/mount"]})
+
+    def fails(what: str, _volume: str) -> None:
+        if what == "cut off":
+            raise PoolError("no such luck")
+
+    client.pool.before = fails
+    refused("INTERNAL", client.unpublish, disk, "node-a")
+    refused("FAILED_PRECONDITION", client.publish, disk, "node-b")

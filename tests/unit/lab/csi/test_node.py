@@ -312,3 +312,26 @@ def test_a_node_claims_the_usage_and_nothing_that_it_does_not_do(kubelet: Kubele
     answer = kubelet.node.NodeGetCapabilities(csi.NodeGetCapabilitiesRequest(), Context())
     kind = csi.NodeServiceCapability.RPC
     assert [one.rpc.type for one in answer.capabilities] == [kind.GET_VOLUME_STATS]
+
+
+def test_where_a_disk_is_mounted_is_known_from_before_the_mount_until_after_the_last_one(kubelet: Kubelet) -> None:
+    mounts = Records(kubelet.pool.root, "mounts")
+    kubelet.mounts.fails.add("mount")
+    refused("INTERNAL", kubelet.publish)
+    assert [name for name, _record in mounts.all()] == ["disk-1.node-a"]
+    kubelet.mounts.fails.clear()
+    other = kubelet.target.with_name("other")
+    kubelet.publish()
+    kubelet.publish(target=str(other))
+    kubelet.unpublish()
+    assert list(mounts.all()) == [("disk-1.node-a", {"targets": [str(other)]})]
+    kubelet.unpublish(target=other)
+    assert list(mounts.all()) == []
+
+
+def test_a_new_machine_has_nothing_of_the_one_before_mounted(kubelet: Kubelet, tmp_path: Path) -> None:
+    kubelet.node.announce()
+    kubelet.publish()
+    Records(kubelet.pool.root, "mounts").put("disk-1.other.node-a", {"targets": ["/x"]})
+    Node(kubelet.pool, "node-a", tmp_path / "another").announce()
+    assert [name for name, _record in Records(kubelet.pool.root, "mounts").all()] == ["disk-1.other.node-a"]

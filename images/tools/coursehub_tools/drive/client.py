@@ -32,6 +32,10 @@ MOST_WAIT_S = 64.0
 # Longer than a few minutes without Drive, which nobody needs to hear of.
 PATIENCE_S = 900.0
 TIMEOUT_S = 60.0
+# The day's bytes have the reason of the rate and a sentence of their own, with a small letter and a full stop; rclone
+# goes by that as well. A few tries, in case it was the rate.
+DAY_SAID = "User rate limit exceeded."
+_DAY_TRIES = 3
 _LOST = (OSError, httplib2.HttpLib2Error, http.client.HTTPException, TransportError)
 
 
@@ -41,6 +45,7 @@ class RefusedError(Exception):
     def __init__(self, rule: Rule, status: int, reason: str, said: str, wait_s: float | None = None) -> None:
         super().__init__(f"Drive refuses with {status} {reason}" + (f" ({shown(said, 160)})" if said else ""))
         self.rule = rule
+        self.said = said
         self.status = status
         self.reason = reason
         self.wait_s = wait_s
@@ -177,6 +182,10 @@ class Client:
             except RefusedError as error:
                 tries += 1
                 waited = self._clock() - began
+                if tries > _DAY_TRIES and error.said == DAY_SAID:
+                    raise RefusedError(
+                        reasons.REASONS["uploadLimitExceeded"], error.status, error.reason, DAY_SAID
+                    ) from None
                 if error.treatment is not Treatment.RETRY or waited >= self._patience_s:
                     raise
                 seconds = backoff(tries, error.wait_s)

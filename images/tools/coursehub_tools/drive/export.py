@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import tree
-from ..result import FailedError, because, say, shown
+from ..result import FailedError, say, shown
 from . import bundle, look, manifest, parallel, plan, scan, state, upload
 from .apply import Applying
 from .client import Client, RefusedError
@@ -19,7 +19,7 @@ from .manifest import Header
 from .objects import TOP, Drive, Fact
 from .plan import Digest, Plan
 from .reasons import Treatment
-from .report import Report, outcome_of
+from .report import Report
 from .rows import FILE, FOLDER, LINK, MANIFEST, Row
 from .settle import settle
 from .state import State
@@ -52,32 +52,13 @@ class Job:
         return self.state / state.folder_name(self.student)
 
 
-def run(job: Job, client: Client) -> dict[str, Any]:
-    """Export one student; return the result, which says what failed. Raises nothing that one student can cause."""
-    report = Report(job.student)
-    try:
-        with tree.top(job.source) as home, state.opened(job.own_state, job.student) as kept:
-            outcome = _Export(job, Drive(client, job.student), kept, home, report).run()
-        result = report.result(outcome)
-    except RefusedError as error:
-        result = report.result(outcome_of(error), error)
-    except FailedError as error:
-        result = report.result("failed", error)
-    except OSError as error:
-        place = f" at '{shown(str(error.filename))}'" if error.filename else ""
-        why = f"the system refuses something{place} ({because(error)}): look at the disks, then run this again"
-        result = report.result("failed", FailedError(f"{shown(job.student)}: {why}"))
-    result["calls"] = client.calls
-    say(_sentence(result))
-    return result
+def run(job: Job, client: Client, report: Report) -> str:
+    """Export one student; return ``complete``, or ``unchanged`` where there was nothing to do.
 
-
-def _sentence(result: dict[str, Any]) -> str:
-    if result["failed"]:
-        return str(result["failed"])
-    sent = f"{result.get('uploaded_files', 0)} files with {result.get('uploaded_bytes', 0)} bytes sent"
-    problems = f", {result['problems_count']} problems" if result["problems_count"] else ""
-    return f"{shown(result['student'])}: {result['outcome']}, {sent}, {result['calls']} calls{problems}"
+    Raises RefusedError, FailedError, OSError; what had been done by then is in the report and in the state.
+    """
+    with tree.top(job.source) as home, state.opened(job.own_state, job.student) as kept:
+        return _Export(job, Drive(client, job.student), kept, home, report).run()
 
 
 class _Export:
@@ -144,7 +125,7 @@ class _Export:
         shared = header.drive if header else self._shared()
         known = list(self._state.rows.values())
         found = look.facts(self._drive, shared, known)
-        top = look.find_top(found, "" if header else self._parent(), shared, header.top if header else "")
+        top = look.find_top(found, self._job.folder, header.top if header else "")
         if top is None:
             if header is not None or known:
                 self._state.rebase(Header(self._job.student, self._now(), "", shared), [])
@@ -157,21 +138,8 @@ class _Export:
         rows = look.adopt(found, known, top.id)
         self._state.rebase(Header(self._job.student, self._now(), top.id, shared), rows)
 
-    def _parent(self) -> str:
-        return self._job.folder
-
     def _shared(self) -> str:
-        """Return the shared drive that the exports go to, empty for somebody's own. Raises FailedError."""
-        if not self._job.folder:
-            return ""
-        fact = self._drive.get(self._job.folder)
-        who = shown(self._job.student)
-        if fact is None or fact.trashed or not fact.folder:
-            raise FailedError(
-                f"{who}: Drive has no folder '{shown(self._job.folder)}' for the account of the credentials: "
-                "give a folder's or shared drive's id, and let the account be a member there"
-            )
-        return fact.drive
+        return look.shared_drive(self._drive, self._job.student, self._job.folder)
 
     def _top(self) -> Header:
         """Return where the export is, and make its folder if there is none."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..result import FailedError, shown
 from . import manifest, names
 from .manifest import Header
 from .objects import TOP, Drive, Fact
@@ -35,7 +36,7 @@ def facts(drive: Drive, shared: str, known: Iterable[Row]) -> dict[str, Fact]:
     return found
 
 
-def find_top(found: Mapping[str, Fact], folder: str, shared: str, expected: str = "") -> Fact | None:
+def find_top(found: Mapping[str, Fact], folder: str, expected: str = "") -> Fact | None:
     """Return the folder of a student's export, of several the one that has a list."""
     tops = [fact for fact in found.values() if fact.role == TOP and (not folder or fact.parent == folder)]
     listed = {fact.parent for fact in found.values() if fact.role == MANIFEST}
@@ -107,3 +108,42 @@ def _row(fact: Fact, folder: str, known: Row | None) -> Row | None:
         return replace(known, path=path)
     mtime_ns = 0 if kind == FOLDER else UNKNOWN
     return Row(path, kind, fact.size, mtime_ns, id=fact.id, md5=fact.md5, gone=known.gone if known else False)
+
+
+def exported(drive: Drive, student: str, folder: str) -> tuple[Header, list[Row]]:
+    """Return the list of a student's last complete export, from Drive. Raises FailedError, RefusedError."""
+    shared = shared_drive(drive, student, folder)
+    found = {fact.id: fact for fact in drive.all(shared)}
+    top = find_top(found, folder)
+    there = None
+    if top is not None:
+        with tempfile.TemporaryDirectory() as work:
+            there = listed(drive, found, top.id, Path(work))
+    if there is None:
+        raise FailedError(
+            f"{shown(student)}: there is no complete export in Drive that the account can see: "
+            "look at the folder and the credentials, and export first"
+        )
+    return there
+
+
+def shared_drive(drive: Drive, student: str, folder: str) -> str:
+    """Return the shared drive that a folder is in, empty for somebody's own. Raises FailedError where there is none."""
+    if not folder:
+        return ""
+    fact = drive.get(folder)
+    if fact is None or fact.trashed or not fact.folder:
+        raise FailedError(
+            f"{shown(student)}: Drive has no folder '{shown(folder)}' for the account of the credentials: "
+            "give a folder's or shared drive's id, and let the account be a member there"
+        )
+    return fact.drive
+
+
+def see_writable(drive: Drive, student: str, folder: str) -> None:
+    """Raise FailedError where the account may look into a folder and not make files there."""
+    if not drive.writable(folder):
+        raise FailedError(
+            f"{shown(student)}: the account of the credentials may not make files in Drive's folder '{shown(folder)}': "
+            "make it content manager of the shared drive, or editor of the folder"
+        )

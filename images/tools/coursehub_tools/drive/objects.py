@@ -98,6 +98,12 @@ class Drive:
                 return None
             raise
 
+    def writable(self, folder: str) -> bool:
+        """Tell whether files may be made in a folder. Raises RefusedError."""
+        fields = "capabilities/canAddChildren"
+        answer = self.client.read(self._files.get(fileId=folder, fields=fields, supportsAllDrives=True))
+        return bool(answer.get("capabilities", {}).get("canAddChildren"))
+
     def all(self, drive: str) -> Iterator[Fact]:
         """Yield all of this student's in Drive that is in no bin. Lists may be late by minutes. Raises RefusedError."""
         where = {"corpora": "drive", "driveId": drive} if drive else {"corpora": "user"}

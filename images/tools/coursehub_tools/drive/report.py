@@ -9,7 +9,7 @@ from typing import Any
 
 from ..result import MOST_NAMES, PROGRESS_S, say, shown
 from .client import RefusedError
-from .reasons import Treatment
+from .reasons import Treatment, next_day
 
 
 class Report:
@@ -74,6 +74,8 @@ class Report:
                 "treatment": error.treatment.value,
                 "remedy": error.rule.remedy,
             }
+            if error.treatment is Treatment.DAY:
+                result["until"] = next_day(time.time())
         elif error is not None:
             result["failed"] = str(error)
         return result

@@ -74,20 +74,32 @@ class ChangedError(Exception):
 
 
 @contextmanager
-def opened(home: int, row: Row) -> Iterator[int]:
-    """Hold a file of a scan open for reading, found from the top folder name by name, so that no link leads out.
+def beneath(top: int, path: str) -> Iterator[tuple[int, str]]:
+    """Hold the folder open that has a path, found name by name so that no link leads out; give it and the last name.
 
-    Raises OSError; ChangedError where it has another size or time than it had.
+    Raises OSError.
     """
-    *folders, name = row.path.split("/")
+    *folders, name = path.split("/")
     with contextlib.ExitStack() as held:
-        folder = home
+        folder = top
         for part in folders:
             folder = _enter(folder, part)
             held.callback(os.close, folder)
-        with tree.open_file(tree.look(folder, name, row.path), unlock=True) as file:
-            see_unchanged(file, row)
-            yield file
+        yield folder, name
+
+
+@contextmanager
+def opened(home: int, row: Row) -> Iterator[int]:
+    """Hold a file of a scan open for reading.
+
+    Raises OSError; ChangedError where it has another size or time than it had.
+    """
+    with (
+        beneath(home, row.path) as (folder, name),
+        tree.open_file(tree.look(folder, name, row.path), unlock=True) as file,
+    ):
+        see_unchanged(file, row)
+        yield file
 
 
 def _enter(folder: int, name: str) -> int:

@@ -70,7 +70,10 @@ class State:
         return self.folder / LIST
 
     def close(self) -> None:
-        os.close(self._journal)
+        """Close the journal; a thread that is still at work when a run is told to end finds it closed."""
+        with self._lock:
+            os.close(self._journal)
+            self._journal = -1
 
     def by_id(self, file_id: str) -> Row | None:
         """Return what is known to be in Drive by this id."""

@@ -1,0 +1,159 @@
+"""The way back: an export from Drive onto an empty disk, and a bundle from its zip."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from .. import placing, tree
+from ..result import FailedError, Progress, say, shown
+from . import look, names, packing
+from .client import Client
+from .objects import Drive
+from .restoring import Parts, restore
+from .rows import BUNDLE, FILE, FOLDER, LINK, Row, unpack
+
+WORK = ".coursehub-import"
+_CHUNK = 8 << 20
+_MOST_INDEX = 256 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """Whose export comes back, onto which disk, from which folder of Drive (empty: the top of one's own)."""
+
+    student: str
+    disk: Path
+    folder: str = ""
+    threads: int = 4
+
+
+def run(job: Job, client: Client) -> dict[str, Any]:
+    """Bring an export back. Raises RefusedError, FailedError; then nothing is on the disk that wasn't."""
+    drive = Drive(client, job.student)
+    with tree.top(job.disk) as home:
+        _see_empty(home, job.student)
+        header, listed = look.exported(drive, job.student, job.folder)
+        rows = [row for row in listed if not row.gone]
+        size = sum(row.size for row in rows if row.kind != BUNDLE)
+        with placing.writing(size), placing.work_folder(home, WORK) as work:
+            with _Source(drive, rows) as source:
+                progress = restore(work, _things(rows), source.content, threads=job.threads)
+            _publish(work, home)
+    say(f"{shown(job.student)}: {progress.files} files and links, {progress.bytes} bytes are on the disk")
+    return {"files": progress.files, "bytes": progress.bytes, "taken": header.taken}
+
+
+def _things(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.kind in (FILE, FOLDER, LINK) and row.path]
+
+
+def _see_empty(home: int, student: str) -> None:
+    there = [name for name in tree.names_at_top(home) if name != WORK]
+    if there:
+        raise FailedError(
+            f"{shown(student)}: the disk is not empty, '{shown(there[0])}' is on it, and nothing is overwritten: "
+            "give an empty one"
+        )
+
+
+def _publish(work: int, home: int) -> None:
+    for name in tree.names(work):
+        placing.publish(work, name, home, name)
+
+
+class _Source:
+    """Contents out of Drive, also those that are in bundles."""
+
+    def __init__(self, drive: Drive, rows: Iterable[Row]) -> None:
+        self._drive = drive
+        self._bundles = {row.path: row for row in rows if row.kind == BUNDLE}
+        self._open: dict[str, Zipped] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> _Source:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for zipped in self._open.values():
+            zipped.close()
+
+    def content(self, row: Row) -> Parts:
+        if not row.bundle:
+            return self._parts(row)
+        return self._zipped(row.bundle).content(row.path[len(row.bundle) + 1 :])
+
+    def _parts(self, row: Row) -> Iterator[bytes]:
+        for start in range(0, row.size, _CHUNK):
+            yield self._drive.content(row.id, start, min(row.size, start + _CHUNK))
+
+    def _zipped(self, path: str) -> Zipped:
+        with self._lock:
+            if path not in self._open:
+                row = self._bundles[path]
+                file = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
+                for part in self._parts(row):
+                    file.write(part)
+                self._open[path] = Zipped(file, path)
+            return self._open[path]
+
+
+class Zipped:
+    """A bundle's zip, which threads may read. Raises FailedError for what is none."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file = file
+        self._name = name
+        self._lock = threading.Lock()
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except zipfile.BadZipFile as error:
+            raise self._damaged(error) from None
+
+    def close(self) -> None:
+        self._file.close()
+
+    def content(self, path: str) -> Iterator[bytes]:
+        """Yield what a file has, by its path in the folder that was packed."""
+        try:
+            with self._zip.open(packing.FILES + names.encode(path)) as member:
+                while part := member.read(tree.BLOCK):
+                    while len(part) < tree.BLOCK and (more := member.read(tree.BLOCK - len(part))):
+                        part += more
+                    yield part
+        except (KeyError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise self._damaged(error) from None
+
+    def rows(self) -> list[Row]:
+        """Return what the index says is in it."""
+        try:
+            with self._zip.open(packing.INDEX) as index:
+                lines = index.read(_MOST_INDEX).splitlines()
+            return [unpack(json.loads(line)) for line in lines]
+        except (KeyError, zipfile.BadZipFile, EOFError, ValueError) as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> FailedError:
+        return FailedError(
+            f"the bundle '{shown(self._name)}' can't be read ({type(error).__name__}): it is damaged, or none of ours"
+        )
+
+
+def unbundle(file: Path, folder: Path, *, threads: int = 4) -> Progress:
+    """Bring what a bundle's zip has into an empty folder. Raises FailedError."""
+    with file.open("rb") as data, tree.top(folder) as top:
+        _see_empty(top, file.name)
+        zipped = Zipped(data, file.name)
+        rows = zipped.rows()
+        size = sum(row.size for row in rows)
+        with placing.writing(size), placing.work_folder(top, WORK) as work:
+            progress = restore(work, rows, lambda row: zipped.content(row.path), threads=threads)
+            _publish(work, top)
+    return progress

@@ -15,7 +15,7 @@ from google.oauth2.credentials import Credentials
 
 from tests.integration.drive import DRIVE, DRIVE_FILE, Emulator
 
-FOLDER = "application/vnd.google-apps.folder"
+CLIENT_SECRET = "known-to-the-app-alone"
 FIELDS = "nextPageToken,files(id,name,parents,mimeType,md5Checksum,size,modifiedTime,trashed,appProperties)"
 
 
@@ -43,7 +43,7 @@ class Student:
     def enrol(self, **user: Any) -> Student:
         self.home.mkdir(parents=True)
         self.drive.admin("POST", "/users", email=self.email, **user)
-        self.drive.admin("POST", "/clients", id="export", secret="secret", app="export")
+        self.drive.admin("POST", "/clients", id="export", secret=CLIENT_SECRET, app="export")
         self.consent()
         return self
 
@@ -53,7 +53,7 @@ class Student:
         info = {
             "type": "authorized_user",
             "client_id": "export",
-            "client_secret": "secret",
+            "client_secret": CLIENT_SECRET,
             "refresh_token": grant["refresh_token"],
             "token_uri": f"{self.drive.url}/token",
         }
@@ -65,7 +65,7 @@ class Student:
             "credentials": str(self.key),
             "source": str(self.home),
             "state": str(self.place / "state"),
-            "writes_per_second": 1e6,
+            "writes_per_second": 1000,
             "bundle": "never",
         }
         return {**usual, **self.options, **more}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import random
 import shutil
@@ -10,11 +12,13 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from coursehub_tools.drive import __main__ as command
 from coursehub_tools.drive import client as client_module
 from coursehub_tools.drive import state as state_module
 from coursehub_tools.drive import upload
@@ -22,7 +26,7 @@ from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.state import State
 
 from tests.integration.drive import ALL, ROOT, Emulator, emulator
-from tests.integration.exporting import FOLDER, Student, run
+from tests.integration.exporting import CLIENT_SECRET, Student, run
 from tests.unit.images.tools.trees import before, describe, fill, in_child, killed_at_each_step
 
 BLOCK = 256 * 1024
@@ -60,8 +64,7 @@ def drive(running: Emulator) -> Iterator[Emulator]:
 
 @pytest.fixture
 def ada(drive: Emulator, tmp_path: Path, request: pytest.FixtureRequest) -> Student:
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name).lower()
-    return Student(drive, tmp_path, name).enrol()
+    return Student(drive, tmp_path, f"ada-{zlib.crc32(request.node.name.encode())}").enrol()
 
 
 def expected(home: Path) -> dict[str, str | None]:
@@ -231,27 +234,33 @@ def steps_of(step: Callable[[], None]) -> None:
     Client._once = stepping  # type: ignore[method-assign]
 
 
+@pytest.mark.parametrize("and_then", ["nothing", "changes"])
 def test_a_kill_at_any_step_of_the_first_export_is_no_harm(
-    drive: Emulator, tmp_path: Path, small_chunks: None
+    drive: Emulator, tmp_path: Path, small_chunks: None, and_then: str
 ) -> None:
     killed = 0
 
     def student() -> Student:
-        one = Student(drive, tmp_path / str(killed), f"killed-{killed}", {"threads": 1}).enrol()
+        one = Student(drive, tmp_path / str(killed), f"killed-{and_then}-{killed}", {"threads": 1}).enrol()
         (one.home / "a/b").mkdir(parents=True)
         (one.home / "a/small").write_bytes(b"small")
         (one.home / "a/b/large").write_bytes(random.Random(3).randbytes(2 * BLOCK + 100))
         return one
 
-    ada = student()
-    for _kill in killed_at_each_step(steps_of, lambda: assert_good(ada)):
-        killed += 1
-        ada.exported()
+    students = [student()]
+    for _kill in killed_at_each_step(steps_of, lambda: assert_good(students[-1])):
+        ada, killed = students[-1], killed + 1
+        if and_then == "changes":
+            (ada.home / "a/small").unlink()
+            (ada.home / "a/b/large").write_bytes(random.Random(6).randbytes(2 * BLOCK + 200))
+            (ada.home / "a/b").rename(ada.home / "a/c")
+        ada.exported(prune=True)
         assert ada.tree() == expected(ada.home)
         assert len(ada.files()) == len(expected(ada.home)) + 2
-        ada = student()
+        assert ada.exported(prune=True)["outcome"] == "unchanged"
+        students.append(student())
     assert killed > 25
-    assert ada.tree() == expected(ada.home)
+    assert students[-1].tree() == expected(students[-1].home)
 
 
 def assert_good(ada: Student) -> None:
@@ -275,13 +284,417 @@ def test_a_kill_at_any_step_of_a_later_export_is_no_harm(drive: Emulator, tmp_pa
         (one.home / "large").write_bytes(random.Random(5).randbytes(2 * BLOCK + 7))
         return one
 
-    ada = student()
-    for _kill in killed_at_each_step(steps_of, lambda: assert_good(ada)):
-        killed += 1
+    students = [student()]
+    for _kill in killed_at_each_step(steps_of, lambda: assert_good(students[-1])):
+        ada, killed = students[-1], killed + 1
         ada.exported(prune=True)
         assert ada.tree() == expected(ada.home)
         assert len(ada.files()) == len(expected(ada.home)) + 2
         assert ada.exported(prune=True)["outcome"] == "unchanged"
-        ada = student()
+        students.append(student())
     assert killed > 25
+    assert students[-1].tree() == expected(students[-1].home)
+
+
+# ---- uploads that go on
+
+
+def test_a_process_that_was_killed_goes_on_in_the_middle_of_a_file(
+    drive: Emulator, ada: Student, small_chunks: None
+) -> None:
+    size = 20 * BLOCK + 5
+    (ada.home / "large").write_bytes(random.Random(7).randbytes(size))
+
+    def killed_in_the_middle() -> None:
+        judge, calls = upload._Upload._judge, []
+
+        def judging(self: Any, headers: dict[str, str], data: bytes) -> Any:
+            calls.append(data)
+            if len(calls) == 15:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return judge(self, headers, data)
+
+        upload._Upload._judge = judging  # type: ignore[method-assign]
+        ada.export()
+
+    assert in_child(killed_in_the_middle) == -signal.SIGKILL
+    sent = drive.uploaded()
+    ada.exported()
+    # Not one block of it twice; the rest is the list.
+    assert size <= drive.uploaded() < size + BLOCK
+    assert sent > 10 * BLOCK
     assert ada.tree() == expected(ada.home)
+
+
+@pytest.mark.parametrize("fault", [{"expire_session": True}, {"error": {"status": 410, "reason": "gone"}}])
+def test_a_session_that_has_expired_starts_that_file_anew(
+    drive: Emulator, ada: Student, small_chunks: None, fault: dict[str, Any]
+) -> None:
+    (ada.home / "large").write_bytes(random.Random(8).randbytes(5 * BLOCK))
+    drive.admin("POST", "/faults", method="media.chunk", identity=ada.email, nth=4, **fault)
+    ada.exported()
+    assert ada.tree() == expected(ada.home)
+
+
+@pytest.mark.parametrize("cut", [0, 1000, BLOCK + 1000])
+def test_a_cut_connection_is_no_matter(
+    drive: Emulator, ada: Student, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    monkeypatch.setattr(upload, "SMALL", BLOCK)
+    monkeypatch.setattr(upload, "CHUNK", 2 * BLOCK)
+    (ada.home / "large").write_bytes(random.Random(9).randbytes(5 * BLOCK))
+    (ada.home / "small").write_bytes(b"small")
+    for method in ("media.chunk", "drive.files.create"):
+        drive.admin("POST", "/faults", method=method, identity=ada.email, nth=2, cut_after_bytes=cut)
+    ada.exported()
+    assert ada.tree() == expected(ada.home)
+
+
+def test_a_content_that_changes_meanwhile_is_named_and_not_sent(
+    drive: Emulator, ada: Student, monkeypatch: pytest.MonkeyPatch, small_chunks: None
+) -> None:
+    (ada.home / "large").write_bytes(random.Random(8).randbytes(5 * BLOCK))
+    (ada.home / "other").write_text("other", encoding="utf-8")
+    judge = upload._Upload._judge
+
+    def judging(self: Any, headers: dict[str, str], data: bytes) -> Any:
+        with (ada.home / "large").open("ab") as file:
+            file.write(b"more")
+        return judge(self, headers, data)
+
+    monkeypatch.setattr(upload._Upload, "_judge", judging)
+    result = ada.export()
+    assert (result["outcome"], result["problems_count"]) == ("complete", 1)
+    assert "'large': it was changed while it was exported: export from a snapshot" in result["problems"][0]
+    monkeypatch.undo()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    ada.exported()
+    assert ada.tree() == expected(ada.home)
+
+
+def test_memory_is_bounded_whatever_the_size(drive: Emulator, ada: Student) -> None:
+    with (ada.home / "sparse").open("wb") as file:
+        file.truncate(192 << 20)
+    words = ["export", "--student", ada.name, "--credentials", str(ada.key), "--source", str(ada.home)]
+    words += ["--state", str(ada.place / "state"), "--drive-address", drive.url, "--threads", "1"]
+    code = (
+        "import resource, sys; from coursehub_tools.drive import __main__ as command; "
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; code = command.main(sys.argv[1:]); "
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024); sys.exit(code)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "images/tools"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    # Chunks of 8 MiB, twice on their way, and what Google's library brings along.
+    assert int(ended.stdout.splitlines()[-1]) < 64
+    assert drive.uploaded() > 192 << 20
+
+
+# ---- refusals
+
+
+def test_a_revoked_consent_stops_one_student_and_no_other(drive: Emulator, tmp_path: Path) -> None:
+    students = [Student(drive, tmp_path / name, name).enrol() for name in ("revoked-1", "fine", "revoked-2")]
+    for one in students:
+        homework(one.home, 3)
+    for one in (students[0], students[2]):
+        drive.admin("POST", "/revoke", user=one.email)
+    results = run(drive, tmp_path, "export", [one.values() for one in students])
+    assert {name: one["outcome"] for name, one in results.items()} == {
+        "revoked-1": "stopped",
+        "fine": "complete",
+        "revoked-2": "stopped",
+    }
+    assert results["revoked-1"]["treatment"] == "consent"
+    assert "revoked-1: " in results["revoked-1"]["failed"]
+    assert "ask the student to allow the export again" in results["revoked-1"]["failed"]
+    students[0].consent()
+    students[0].exported()
+    assert students[0].tree() == expected(students[0].home)
+
+
+def test_a_full_drive_stops_the_student_who_goes_on_when_there_is_room(drive: Emulator, tmp_path: Path) -> None:
+    ada = Student(drive, tmp_path, "full").enrol(storage_bytes=5000)
+    homework(ada.home)
+    result = ada.export()
+    assert (result["outcome"], result["reason"]) == ("stopped", "storageQuotaExceeded")
+    assert "full: " in result["failed"]
+    assert "have its owner make room" in result["remedy"]
+    drive.admin("POST", "/users", email=ada.email)
+    assert ada.exported()["uploaded_files"] == 40 - result["uploaded_files"]
+    assert ada.tree() == expected(ada.home)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(403, "userRateLimitExceeded"), (403, "rateLimitExceeded"), (429, "rateLimitExceeded"), (500, "internalError"),
+     (502, ""), (503, "backendError"), (504, "")],
+)  # fmt: skip
+def test_what_passes_is_tried_again(drive: Emulator, ada: Student, status: int, reason: str) -> None:
+    homework(ada.home, 5)
+    (ada.home / "large").write_bytes(b"x" * (upload.SMALL + 1))
+    for method in ("drive.files.create", "drive.files.generateIds", "media.chunk", "drive.files.list"):
+        for after in (False, True):
+            error = {"status": status, "reason": reason or "unknown"}
+            drive.admin("POST", "/faults", method=method, identity=ada.email, nth=1, times=2, error=error, after=after)
+    ada.exported()
+    assert ada.tree() == expected(ada.home)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "treatment"),
+    [
+        (403, "storageQuotaExceeded", "student"),
+        (403, "quotaExceeded", "student"),
+        (403, "insufficientFilePermissions", "student"),
+        (403, "insufficientParentPermissions", "student"),
+        (403, "domainPolicy", "student"),
+        (403, "teamDriveFileLimitExceeded", "drive"),
+        (403, "numChildrenInNonRootLimitExceeded", "drive"),
+        (403, "accessNotConfigured", "drive"),
+        (403, "appNotAuthorizedToFile", "consent"),
+        (403, "insufficientPermissions", "consent"),
+        (403, "dailyLimitExceeded", "day"),
+        (403, "neverHeardOf", "student"),
+    ],
+)
+def test_what_does_not_pass_stops_with_what_to_do(
+    drive: Emulator, ada: Student, status: int, reason: str, treatment: str
+) -> None:
+    homework(ada.home, 5)
+    error = {"status": status, "reason": reason}
+    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=3, times=0, error=error)
+    result = ada.export()
+    assert (result["outcome"], result["treatment"]) == ("paused" if treatment == "day" else "stopped", treatment)
+    assert result["failed"].startswith(f"{ada.name}: Drive refuses with {status} {reason}")
+    assert result["remedy"] in result["failed"]
+    drive.admin("DELETE", "/faults")
+    ada.exported()
+    assert ada.tree() == expected(ada.home)
+
+
+def test_a_file_that_drive_does_not_take_is_named_and_the_others_go(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 5)
+    error = {"status": 413, "reason": "uploadTooLarge"}
+    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=4, error=error)
+    result = ada.export()
+    assert (result["outcome"], result["problems_count"], result["uploaded_files"]) == ("complete", 1, 4)
+    ada.exported()
+    assert ada.tree() == expected(ada.home)
+
+
+def test_the_bytes_of_a_day_pause_the_student(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 5)
+    drive.admin("PATCH", "/limits", day_upload_bytes=500)
+    result = ada.export()
+    assert (result["outcome"], result["treatment"]) == ("paused", "day")
+    assert result["until"] > "2000"
+    drive.admin("PATCH", "/limits", day_upload_bytes=10**9)
+    ada.exported()
+    assert ada.tree() == expected(ada.home)
+
+
+def test_folders_below_the_hundredth_are_named(drive: Emulator, ada: Student) -> None:
+    drive.admin("PATCH", "/limits", depth=5)
+    (ada.home / "1/2/3/4/5/6").mkdir(parents=True)
+    (ada.home / "1/2/3/4/5/6/file").write_text("deep", encoding="utf-8")
+    result = ada.export()
+    assert (result["outcome"], result["problems_count"]) == ("complete", 3)
+    assert "bundle: always" in result["problems"][0]
+    assert describe(ada.restored()) != describe(ada.home)
+    ada.exported(bundle="always")
+    assert describe(ada.restored()) == describe(ada.home)
+
+
+def test_the_pace_is_kept_so_that_nothing_is_refused(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 20)
+    drive.admin("PATCH", "/limits", user_writes_per_second=60, user_units_per_minute=60 * 6000)
+    began = time.monotonic()
+    ada.exported(writes_per_second=50)
+    # The top, 2 folders, 20 files and the list: 23 waits, none shorter for a machine that is busy.
+    assert time.monotonic() - began >= 23 / 50
+    assert {row["status"] for row in drive.admin("GET", "/counters")["answers"]} == {200}
+
+
+# ---- whose the files are
+
+
+def test_a_shared_drive_has_the_exports_of_a_course(drive: Emulator, tmp_path: Path) -> None:
+    teacher = drive.user("teacher@example.org")
+    shared = teacher.drives().create(requestId="course", body={"name": "Course"}).execute()["id"]
+    info = drive.service_account("exports@course.iam.gserviceaccount.com", app="course")
+    students = [Student(drive, tmp_path / name, name).enrol() for name in ("in-shared-1", "in-shared-2")]
+    for one in students:
+        homework(one.home, 12)
+        one.key.write_text(json.dumps(info), encoding="utf-8")
+        one.options = {"folder": shared}
+    results = run(drive, tmp_path, "check", [one.values() for one in students])
+    assert "Drive has no folder" in results["in-shared-1"]["failed"]
+    member = {"type": "user", "role": "reader", "emailAddress": info["client_email"]}
+    made = teacher.permissions().create(fileId=shared, body=member, sendNotificationEmail=False, **ALL).execute()
+    results = run(drive, tmp_path, "check", [one.values() for one in students])
+    assert "may not make files in Drive's folder" in results["in-shared-1"]["failed"]
+    role = {"role": "fileOrganizer"}
+    teacher.permissions().update(fileId=shared, permissionId=made["id"], body=role, **ALL).execute()
+    results = run(drive, tmp_path, "check", [one.values() for one in students])
+    assert results["in-shared-1"]["outcome"] == "ready"
+    results = run(drive, tmp_path, "export", [one.values() for one in students])
+    assert {one["outcome"] for one in results.values()} == {"complete"}
+    for one in students:
+        assert describe(one.restored()) == describe(one.home)
+        assert one.run("verify")["verdict"] == "proven"
+        (one.home / "week 0").rename(one.home / "first")
+        shutil.rmtree(one.home / "week 1")
+        assert one.exported(prune=True)["calls"] == 4
+
+
+def test_a_full_shared_drive_stops_all_who_go_there(drive: Emulator, tmp_path: Path) -> None:
+    teacher = drive.user("teacher2@example.org")
+    shared = teacher.drives().create(requestId="full", body={"name": "Full"}).execute()["id"]
+    info = drive.service_account("full@course.iam.gserviceaccount.com", app="course")
+    member = {"type": "user", "role": "fileOrganizer", "emailAddress": info["client_email"]}
+    teacher.permissions().create(fileId=shared, body=member, sendNotificationEmail=False, **ALL).execute()
+    students = [Student(drive, tmp_path / name, name, {"folder": shared}).enrol() for name in ("items-1", "items-2")]
+    for one in students:
+        homework(one.home, 12)
+        one.key.write_text(json.dumps(info), encoding="utf-8")
+    drive.admin("PATCH", "/limits", drive_items=8)
+    results = run(drive, tmp_path, "export", [one.values() for one in students])
+    assert [results[one.name]["treatment"] for one in students] == ["drive", "drive"]
+    assert results["items-2"]["calls"] == 0
+
+
+def test_delegation_exports_into_the_students_own_drive(drive: Emulator, ada: Student) -> None:
+    info = drive.service_account("delegate@course.iam.gserviceaccount.com", app="export", delegated=["drive.file"])
+    ada.key.write_text(json.dumps(info), encoding="utf-8")
+    ada.options = {"subject": ada.email}
+    homework(ada.home, 12)
+    ada.exported()
+    assert ada.tree() == expected(ada.home)
+    drive.service_account("delegate@course.iam.gserviceaccount.com", app="export")
+    drive.admin("POST", "/revoke", user=info["client_email"])
+    result = ada.export()
+    assert (result["outcome"], result["treatment"]) == ("stopped", "consent")
+
+
+def test_no_secret_is_told(
+    drive: Emulator, ada: Student, capfd: pytest.CaptureFixture[str], small_chunks: None
+) -> None:
+    secrets = [
+        ada.key.read_text(encoding="utf-8").split('"refresh_token": "')[1].split('"')[0],
+        "upload_id",
+        CLIENT_SECRET,
+    ]
+    (ada.home / "large").write_bytes(b"x" * (3 * BLOCK))
+    drive.admin(
+        "POST", "/faults", method="media.chunk", identity=ada.email, nth=2, error={"status": 403, "reason": "x"}
+    )
+    ada.export()
+    drive.admin("POST", "/revoke", user=ada.email)
+    ada.export()
+    told = "".join(capfd.readouterr()) + "".join(
+        path.read_text(encoding="utf-8") for path in (ada.place / "results").iterdir()
+    )
+    assert ada.name in told
+    assert not [secret for secret in secrets if secret in told]
+    journal = ada.place / "state" / ada.name / state_module.JOURNAL
+    assert "upload_id" in journal.read_text(encoding="utf-8")
+    assert journal.stat().st_mode & 0o777 == 0o600
+
+
+# ---- bundles, rules, the way back
+
+
+def test_many_tiny_files_go_as_one_and_come_back(drive: Emulator, ada: Student) -> None:
+    (ada.home / "keep").mkdir()
+    fill(ada.home / "keep")
+    tiny = ada.home / "logs"
+    for number in range(150):
+        path = tiny / str(number % 7) / f"log {number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"line\n" * number)
+    (tiny / "link").symlink_to("0")
+    (tiny / "0").chmod(0o700)
+    result = ada.exported(bundle="auto")
+    assert result["calls"] < 40
+    assert "logs.bundle.zip" in ada.tree()
+    assert describe(ada.restored()) == describe(ada.home)
+    assert ada.run("verify")["verdict"] == "proven"
+    assert ada.exported(bundle="auto")["outcome"] == "unchanged"
+    (tiny / "1/log 1").write_text("changed", encoding="utf-8")
+    assert ada.exported(bundle="auto")["calls"] == 3
+    assert describe(ada.restored()) == describe(ada.home)
+    tiny.rename(ada.home / "logbook")
+    result = ada.exported(bundle="auto")
+    assert (result["calls"], result.get("uploaded_files", 0)) == (3, 0)
+    assert describe(ada.restored()) == describe(ada.home)
+
+
+def test_what_is_left_out_by_rules(drive: Emulator, ada: Student) -> None:
+    for path in ("a/.ipynb_checkpoints/b", "venv/lib/c", "data/big.csv", "data/keep.csv", "d.tmp", "e.pyc"):
+        (ada.home / path).parent.mkdir(parents=True, exist_ok=True)
+        (ada.home / path).write_text(path, encoding="utf-8")
+    (ada.home / ".driveignore").write_text("*.csv\n!keep.csv\n" + "*a" * 9 + "\n", encoding="utf-8")
+    result = ada.export(exclude=["*.tmp"])
+    assert set(ada.tree()) == {".driveignore", "a", "data", "data/keep.csv", "e.pyc"}
+    assert result["ignored"] == 4
+    assert "more than 4 stars" in result["problems"][0]
+
+
+def test_verify_finds_what_is_not_as_it_should_be_and_the_next_export_mends_it(drive: Emulator, ada: Student) -> None:
+    homework(ada.home)
+    assert "no complete export" in ada.run("verify")["failed"]
+    ada.exported()
+    good = ada.run("verify", sample=5)
+    assert (good["verdict"], good["checked"], good["sampled"], good["failed"]) == ("proven", 44, 5, "")
+    by_name = {file["name"]: file["id"] for file in ada.files()}
+    files = ada.client().files()
+    files.update(fileId=by_name["task 1.ipynb"], body={"trashed": True}).execute()
+    other = upload.MediaIoBaseUpload(io.BytesIO(b"other"), "text/plain")
+    files.update(fileId=by_name["task 2.ipynb"], media_body=other).execute()
+    files.update(fileId=by_name["task 3.ipynb"], body={"name": "x"}).execute()
+    bad = ada.run("verify")
+    assert (bad["missing_count"], bad["differing_count"], bad["moved_count"]) == (1, 1, 1)
+    assert "task 1.ipynb" in bad["failed"]
+    assert "is not in Drive as" in ada.run("import", disk=str(empty(ada)))["failed"]
+    assert list(empty(ada).iterdir()) == []
+    ada.exported()
+    assert ada.run("verify")["verdict"] == "proven"
+    assert ada.tree() == expected(ada.home)
+
+
+def empty(ada: Student) -> Path:
+    disk = ada.place / "empty"
+    disk.mkdir(exist_ok=True)
+    return disk
+
+
+def test_an_import_overwrites_nothing(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 3)
+    ada.exported()
+    (empty(ada) / "mine").write_text("mine", encoding="utf-8")
+    assert "is not empty, 'mine' is on it" in ada.run("import", disk=str(empty(ada)))["failed"]
+    assert [path.name for path in empty(ada).iterdir()] == ["mine"]
+
+
+def test_an_import_goes_on_after_faults(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 12)
+    (ada.home / "large").write_bytes(random.Random(10).randbytes(9 << 20))
+    ada.exported()
+    for nth, fault in enumerate(({"cut_after_bytes": 100}, {"error": {"status": 503, "reason": "backendError"}}), 4):
+        drive.admin("POST", "/faults", method="drive.files.get", identity=ada.email, nth=nth, **fault)
+    assert describe(ada.restored()) == describe(ada.home)
+
+
+def test_a_bundle_is_unpacked_by_one_command(drive: Emulator, ada: Student) -> None:
+    fill(ada.home)
+    ada.exported(bundle="always")
+    file = next(file for file in ada.files() if file["name"] == "course.bundle.zip")
+    (ada.place / "course.zip").write_bytes(ada.client().files().get_media(fileId=file["id"]).execute())
+    assert command.main(["unbundle", str(ada.place / "course.zip"), str(empty(ada))]) == 0
+    assert describe(empty(ada)) == describe(ada.home / "course")

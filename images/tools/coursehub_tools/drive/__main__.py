@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import os
 import resource
 import signal
@@ -116,6 +117,9 @@ def main(words: list[str]) -> int:
         signal.signal(signal.SIGTERM, _stop)
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, _MOST_DESCRIPTORS), hard))
+        # The library warns of each answer that is an error; ours say what comes of it.
+        logging.getLogger("googleapiclient").addHandler(logging.NullHandler())
+        logging.getLogger("googleapiclient").propagate = False
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         outcome = _run(words)

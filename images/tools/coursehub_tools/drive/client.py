@@ -43,7 +43,9 @@ class RefusedError(Exception):
     """Drive doesn't do what it was asked: a reason, what it said, and what is to be done about it."""
 
     def __init__(self, rule: Rule, status: int, reason: str, said: str, wait_s: float | None = None) -> None:
-        super().__init__(f"Drive refuses with {status} {reason}" + (f" ({shown(said, 160)})" if said else ""))
+        super().__init__(
+            f"Drive refuses with {status} {reason}" + (f" ({shown(said, 160)})" if said not in ("", reason) else "")
+        )
         self.rule = rule
         self.said = said
         self.status = status

@@ -27,11 +27,11 @@ class Rates:
 
 
 class Bucket:
-    """An allowance that fills up evenly. It holds what comes in a second, but at least what one call may take."""
+    """An allowance that fills up evenly, and holds so much at most."""
 
-    def __init__(self, per_second: float, most: float, clock: Callable[[], float]) -> None:
+    def __init__(self, per_second: float, size: float, clock: Callable[[], float]) -> None:
         self._rate = per_second
-        self._size = max(per_second, most)
+        self._size = size
         self._clock = clock
         self._left = self._size
         self._at = clock()
@@ -58,9 +58,9 @@ class Pacer:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._units = Bucket(rates.identity_units_per_minute / 60, DOWNLOAD, clock)
+        self._units = _units(rates.identity_units_per_minute, clock)
         self._project = project or project_bucket(rates, clock)
-        # No burst: the second write in the same moment is the one that is refused.
+        # No burst: what Drive lets pass beside is for answers that come closer together than they were asked for.
         self._writes = Bucket(rates.writes_per_second, 1, clock)
         self._until = clock()
 
@@ -86,4 +86,9 @@ _PROJECT_LOCK = threading.Lock()
 
 def project_bucket(rates: Rates, clock: Callable[[], float] = time.monotonic) -> Bucket:
     """Return the allowance of a project, which all of its pacers take from."""
-    return Bucket(rates.project_units_per_minute / 60, DOWNLOAD, clock)
+    return _units(rates.project_units_per_minute, clock)
+
+
+def _units(per_minute: float, clock: Callable[[], float]) -> Bucket:
+    """What comes in a second can be used at once, so that a minute never has more than 1/60 too many."""
+    return Bucket(per_minute / 60, max(per_minute / 60, DOWNLOAD), clock)

@@ -29,7 +29,9 @@ class Model:
 
     def apply(self, steps: Plan) -> None:
         rows = list(steps.settled)
-        self._folders = {row.path: row.id for row in rows if row.kind == FOLDER and row.id and not row.gone} | {"": "top"}
+        self._folders = {row.path: row.id for row in rows if row.kind == FOLDER and row.id and not row.gone} | {
+            "": "top"
+        }
         for action in steps.actions:
             done = self._take(action)
             if done is not None:
@@ -107,7 +109,9 @@ def rows_of(home: Home, times: dict[str, int]) -> list[Row]:
     return rows
 
 
-def export(model: Model, home: Home, times: dict[str, int], *, bundled: Iterable[str] = (), prune: bool = False) -> Plan:
+def export(
+    model: Model, home: Home, times: dict[str, int], *, bundled: Iterable[str] = (), prune: bool = False
+) -> Plan:
     """Plan as the exporter does and apply; return the plan."""
     wanted = plan.arrange(rows_of(home, times), set(bundled))
     asked = plan.questions(model.rows, wanted)

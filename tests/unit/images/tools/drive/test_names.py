@@ -34,7 +34,7 @@ def test_no_two_names_become_one(one: str, other: str) -> None:
         ("\udcff", "%FF"),
         ("\x85", "%C2%85"),
         (" leading and trailing ", " leading and trailing "),
-        ("it's \"quoted\" \\", "it's \"quoted\" \\"),
+        ('it\'s "quoted" \\', 'it\'s "quoted" \\'),
         ("e\u0301", "e\u0301"),
         ("\u00e9", "\u00e9"),
     ],

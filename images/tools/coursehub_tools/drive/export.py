@@ -82,6 +82,7 @@ class _Export:
                     raise
             # Something that we knew of is not there: somebody was at work in Drive.
             say(f"{shown(self._job.student)}: Drive is not as it was left, looking what it has")
+            settle(self._drive, self._state)
             self._look()
         raise AssertionError("it was tried twice")
 
@@ -105,6 +106,11 @@ class _Export:
 
     def _know(self) -> None:
         """See that what we know of Drive is so: by one call if nothing happened, by a look at all if need be."""
+        if self._state.header is not None and self._state.header.folder != self._job.folder:
+            # The course exports into another folder now: what is in the old one stays there.
+            self._state.rebase(self._header("", self._shared()), [])
+            self._look()
+            return
         if self._state.header is None and not self._state.dirty:
             self._look()
             return
@@ -128,7 +134,7 @@ class _Export:
         top = look.find_top(found, self._job.folder, header.top if header else "")
         if top is None:
             if header is not None or known:
-                self._state.rebase(Header(self._job.student, self._now(), "", shared), [])
+                self._state.rebase(self._header("", shared), [])
             return
         there = look.listed(self._drive, found, top.id, self._state.folder)
         if there is not None and there[0].student == self._job.student:
@@ -136,7 +142,7 @@ class _Export:
             known = known + there[1] if self._state.dirty else there[1] + known
             known = list({row.id or row.key: row for row in reversed(known)}.values())
         rows = look.adopt(found, known, top.id)
-        self._state.rebase(Header(self._job.student, self._now(), top.id, shared), rows)
+        self._state.rebase(self._header(top.id, shared), rows)
 
     def _shared(self) -> str:
         return look.shared_drive(self._drive, self._job.student, self._job.folder)
@@ -154,10 +160,11 @@ class _Export:
             self._drive.make_folder(row, self._job.folder or "root", name, TOP)
             self._state.done(row)
             top = row
-        return Header(self._job.student, self._now(), top.id, shared)
+        return self._header(top.id, shared)
 
-    def _now(self) -> str:
-        return datetime.now(UTC).isoformat(timespec="seconds")
+    def _header(self, top: str, shared: str) -> Header:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Header(self._job.student, now, top, self._job.folder, shared)
 
     def _planned(self, found: scan.Scan) -> Plan:
         base = list(self._state.rows.values())

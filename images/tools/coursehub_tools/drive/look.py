@@ -38,7 +38,9 @@ def facts(drive: Drive, shared: str, known: Iterable[Row]) -> dict[str, Fact]:
 
 def find_top(found: Mapping[str, Fact], folder: str, expected: str = "") -> Fact | None:
     """Return the folder of a student's export, of several the one that has a list."""
-    tops = [fact for fact in found.values() if fact.role == TOP and (not folder or fact.parent == folder)]
+    tops = [
+        fact for fact in found.values() if fact.role == TOP and (fact.id == expected or folder in ("", fact.parent))
+    ]
     listed = {fact.parent for fact in found.values() if fact.role == MANIFEST}
     tops.sort(key=lambda fact: (fact.id != expected, fact.id not in listed, fact.id))
     return tops[0] if tops else None

@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,13 +26,21 @@ _LONGEST_LINE = 1 << 20
 
 @dataclass(frozen=True)
 class Header:
-    """Whose export it is, of when (RFC 3339), and where: Drive's ids of its folder and of its shared drive, if any."""
+    """Whose export it is, of when (RFC 3339), and where, by Drive's ids.
+
+    ``top`` is the student's folder, ``folder`` what it was made in (empty for the top of one's own Drive), ``drive``
+    the shared drive, if it is in one.
+    """
 
     student: str
     taken: str
     top: str
+    folder: str = ""
     drive: str = ""
     problems: list[str] = field(default_factory=list)
+
+
+_FIELDS = tuple(one.name for one in fields(Header))
 
 
 def write(path: Path, header: Header, rows: Iterable[Row]) -> str:
@@ -77,7 +85,7 @@ def read(path: Path) -> tuple[Header, Iterator[Row]]:
     if not isinstance(first, dict) or first.get("coursehub_export") != VERSION or first.get("columns") != list(COLUMNS):
         raise _damaged(path, f"it is none of version {VERSION}")
     try:
-        header = Header(**{name: first[name] for name in ("student", "taken", "top", "drive", "problems")})
+        header = Header(**{name: first[name] for name in _FIELDS})
     except KeyError as error:
         raise _damaged(path, f"it has no {error}") from None
     return header, _rows(path, lines)

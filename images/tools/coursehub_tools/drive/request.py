@@ -134,18 +134,16 @@ _KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 def _check_together(asked: list[Asked]) -> None:
     students: set[str] = set()
-    places: dict[tuple[object, ...], str] = {}
+    places: dict[tuple[str | tuple[str, str], str], str] = {}
     for one in asked:
         who = shown(one.student)
         if one.student in students:
             raise FailedError(f"{who}: the request names this student twice: name each one once")
         students.add(one.student)
-        place = (*one.identity, one.folder, one.name or one.student) if not one.folder else (one.folder, one.name)
-        if not one.name:
-            place = (*place, one.student)
+        place = (one.folder or one.identity, one.name or one.student)
         if place in places:
             raise FailedError(
-                f"{who}: the export would be called '{shown(one.name)}' as that of {shown(places[place])} is, "
+                f"{who}: the export would be called '{shown(place[1])}' as that of {shown(places[place])} is, "
                 "in the same folder: make names that differ"
             )
         places[place] = one.student

@@ -56,6 +56,8 @@ class State:
         # Whether there is anything in the journal, so that the list is to be written anew.
         self.dirty = False
         self.md5 = ""
+        # Whether the journal says which list it is about.
+        self._begun = False
         self._keys: dict[str, Key] = {}
         self._lock = threading.Lock()
         self._journal = os.open(folder / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -90,6 +92,7 @@ class State:
         if next(records, {}).get("list") != self.md5:
             os.ftruncate(self._journal, 0)
             return
+        self._begun = True
         for record in records:
             self.dirty = True
             try:
@@ -156,7 +159,7 @@ class State:
         os.ftruncate(self._journal, 0)
         self.md5 = _md5(self.list)
         self._rebase(header, rows)
-        self.dirty = False
+        self._begun = self.dirty = False
 
     def _know(self, rows: Iterable[Row]) -> None:
         self.rows = {row.key: row for row in rows}
@@ -216,7 +219,7 @@ class State:
 
     def _append(self, record: dict[str, Any], *, sync: bool = False) -> None:
         data = _line(record)
-        if not self.dirty:
+        if not self._begun:
             data = _line({"list": self.md5}) + data
         try:
             while data:
@@ -228,7 +231,7 @@ class State:
                 f"the state in '{shown(str(self.folder))}' can't be written ({because(error)}): "
                 "give it more room or other storage, then run this again"
             ) from None
-        self.dirty = True
+        self._begun = self.dirty = True
 
 
 def _line(record: dict[str, Any]) -> bytes:

@@ -698,3 +698,72 @@ def test_a_bundle_is_unpacked_by_one_command(drive: Emulator, ada: Student) -> N
     (ada.place / "course.zip").write_bytes(ada.client().files().get_media(fileId=file["id"]).execute())
     assert command.main(["unbundle", str(ada.place / "course.zip"), str(empty(ada))]) == 0
     assert describe(empty(ada)) == describe(ada.home / "course")
+
+
+# ---- all together
+
+
+def test_students_are_exported_through_random_faults(drive: Emulator, tmp_path: Path) -> None:
+    students = [Student(drive, tmp_path / name, name).enrol() for name in ("chance-1", "chance-2", "chance-3")]
+    for number, one in enumerate(students):
+        homework(one.home, 25 + number)
+        (one.home / "large").write_bytes(random.Random(number).randbytes(upload.SMALL + 1 + number))
+    faults: tuple[dict[str, Any], ...] = (
+        {"error": {"status": 503, "reason": "backendError"}},
+        {"error": {"status": 500, "reason": "internalError"}, "after": True},
+        {"error": {"status": 403, "reason": "userRateLimitExceeded"}},
+        {"cut_after_bytes": 50},
+    )
+    for turn in range(3):
+        for seed, fault in enumerate(faults, turn * 10):
+            drive.admin("POST", "/faults", identity="chance-*", probability=0.08, seed=seed, times=0, **fault)
+        results = run(drive, tmp_path, "export", [one.values(prune=True) for one in students])
+        assert {one["failed"] for one in results.values()} == {""}
+        assert sum(one["problems_count"] for one in results.values()) == 0
+        for one in students:
+            assert one.run("verify")["verdict"] == "proven"
+            assert describe(one.restored()) == describe(one.home)
+        struck = drive.admin("DELETE", "/faults")["faults"]
+        assert all(fault["struck"] for fault in struck)
+        for one in students:
+            assert one.tree() == expected(one.home)
+            (one.home / f"week {turn}").rename(one.home / f"renamed {turn}")
+            (one.home / f"renamed {turn}/task {turn * 10}.ipynb").write_text(f"new {turn}", encoding="utf-8")
+            (one.home / f"new {turn}").write_text("new", encoding="utf-8")
+
+
+def test_being_told_to_end_is_a_sentence_and_the_next_run_goes_on(drive: Emulator, ada: Student) -> None:
+    homework(ada.home)
+    words = ["export", "--student", ada.name, "--credentials", str(ada.key), "--source", str(ada.home)]
+    words += ["--state", str(ada.place / "state"), "--drive-address", drive.url, "--writes-per-second", "20"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "coursehub_tools.drive", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "images/tools"), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while drive.calls("drive.files.create") < 10:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.terminate()
+    said, _error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == "it was told to end before it was done: run it again, it goes on where it was"
+    assert "Traceback" not in said
+    assert ada.exported()["uploaded_files"] < 40
+    assert ada.tree() == expected(ada.home)
+    assert len(ada.files()) == len(expected(ada.home)) + 2
+
+
+def test_another_folder_gets_an_export_of_its_own(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 5)
+    ada.exported()
+    body = {"name": "other place", "mimeType": "application/vnd.google-apps.folder"}
+    other = ada.client().files().create(body=body).execute()["id"]
+    ada.options = {"folder": other}
+    assert ada.exported()["uploaded_files"] == 5
+    assert ada.exported()["outcome"] == "unchanged"
+    assert describe(ada.restored()) == describe(ada.home)
+    ada.options = {}
+    assert ada.exported().get("uploaded_files", 0) == 0

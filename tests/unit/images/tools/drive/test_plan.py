@@ -232,3 +232,10 @@ def test_empty_files_are_not_taken_for_one_another() -> None:
     model = Model()
     export(model, {"a": ""}, {})
     assert verbs(export(model, {"b": ""}, {})) == [(UPLOAD, "b")]
+
+
+def test_a_folder_that_is_there_still_is_not_taken_for_a_new_one() -> None:
+    model = Model()
+    export(model, {"a": None, "a/one": "content 1", "a/two": "content 2"}, {})
+    steps = export(model, {"0": None, "0/one": "content 1", "a": None, "a/two": "content 2"}, {})
+    assert verbs(steps) == [(MAKE, "0"), (CHANGE, "0/one")]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coursehub_tools import placing
 from coursehub_tools.drive import __main__ as command
 from coursehub_tools.drive import client as client_module
 from coursehub_tools.drive import state as state_module
@@ -89,6 +90,9 @@ def homework(home: Path, files: int = 40) -> None:
 
 def test_all_that_is_in_a_home_comes_back_as_it_was(ada: Student) -> None:
     fill(ada.home)
+    odd = ("it's", 'a "b" \\', " spaces ", "e\u0301", "\u00e9", "Case", "case", "100%", "%41", "a\u2028b", "\x85")
+    for name in odd:
+        (ada.home / name).write_text(name, encoding="utf-8")
     (ada.home / "large").write_bytes(random.Random(2).randbytes(upload.SMALL + 12345))
     result = ada.exported()
     assert (result["outcome"], result["uploaded_files"]) == ("complete", result["files"])
@@ -499,6 +503,17 @@ def test_the_bytes_of_a_day_pause_the_student(drive: Emulator, ada: Student) -> 
     assert ada.tree() == expected(ada.home)
 
 
+def test_the_bytes_of_a_day_are_counted_so_that_drive_need_not_refuse(drive: Emulator, tmp_path: Path) -> None:
+    students = [Student(drive, tmp_path / name, name).enrol() for name in ("day-1", "day-2")]
+    for one in students:
+        homework(one.home, 5)
+        one.options = {"credentials": str(students[0].key)}
+    results = run(drive, tmp_path, "export", [one.values() for one in students], bytes_per_day=700)
+    assert [results[one.name]["outcome"] for one in students] == ["paused", "paused"]
+    assert "uploadLimitExceeded (by our own count): 750 GB were sent today" in results["day-1"]["failed"]
+    assert (results["day-1"]["uploaded_files"], results["day-2"]["calls"]) == (3, 0)
+
+
 def test_folders_below_the_hundredth_are_named(drive: Emulator, ada: Student) -> None:
     drive.admin("PATCH", "/limits", depth=5)
     (ada.home / "1/2/3/4/5/6").mkdir(parents=True)
@@ -545,6 +560,8 @@ def test_a_shared_drive_has_the_exports_of_a_course(drive: Emulator, tmp_path: P
     assert results["in-shared-1"]["outcome"] == "ready"
     results = run(drive, tmp_path, "export", [one.values() for one in students])
     assert {one["outcome"] for one in results.values()} == {"complete"}
+    # For each of two: the top, 2 folders, 12 files and the list.
+    assert students[0].run("count")["items"] == 32
     for one in students:
         assert describe(one.restored()) == describe(one.home)
         assert one.run("verify")["verdict"] == "proven"
@@ -680,6 +697,33 @@ def test_an_import_overwrites_nothing(drive: Emulator, ada: Student) -> None:
     (empty(ada) / "mine").write_text("mine", encoding="utf-8")
     assert "is not empty, 'mine' is on it" in ada.run("import", disk=str(empty(ada)))["failed"]
     assert [path.name for path in empty(ada).iterdir()] == ["mine"]
+    (empty(ada) / "mine").unlink()
+    assert ada.run("import", disk=str(empty(ada)))["changed"] is True
+    (empty(ada) / "week 0/task 1.ipynb").chmod(0o600)
+    assert "is not empty" in ada.run("import", disk=str(empty(ada)))["failed"]
+
+
+def test_an_import_that_was_killed_is_begun_again(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 12)
+    (ada.home / "link").symlink_to("week 0")
+    ada.exported()
+    kills = 0
+
+    def steps(step: Callable[[], None]) -> None:
+        before(placing, ("make_file", "publish", "sync", "remove"), step)
+
+    def work() -> None:
+        assert ada.run("import", disk=str(empty(ada)))["failed"] == ""
+
+    for _kill in killed_at_each_step(steps, work):
+        kills += 1
+        result = ada.run("import", disk=str(empty(ada)))
+        assert (result["outcome"], result["files"]) == ("restored", 12)
+        assert describe(empty(ada)) == describe(ada.home)
+        assert ada.run("import", disk=str(empty(ada)))["changed"] is False
+        shutil.rmtree(empty(ada))
+    assert kills > 12
+    assert describe(empty(ada)) == describe(ada.home)
 
 
 def test_an_import_goes_on_after_faults(drive: Emulator, ada: Student) -> None:

@@ -4,6 +4,7 @@
     verify    see whether Drive has what the export's list says
     import    bring an export back onto an empty disk
     check     see whether the credentials and the folder will do, and change nothing
+    count     count what the folder's shared drive has, which takes 500 000 items with its bin
     unbundle  unpack a bundle that was downloaded
 
 A request is JSON in a file (``--request``) or in COURSEHUB_REQUEST. A line of progress now and then, at the end a JSON

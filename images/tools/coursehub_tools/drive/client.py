@@ -142,6 +142,12 @@ class Client:
         content: bytes = self.persist(ask)
         return content
 
+    def spend(self, size: int) -> None:
+        """Count bytes that are to be sent. Raises RefusedError where the day has not so many left."""
+        if not self._pacer.spend(size):
+            reason = "uploadLimitExceeded"
+            raise RefusedError(reasons.REASONS[reason], 0, reason, "by our own count")
+
     def send(
         self, method: str, uri: str, headers: dict[str, str], body: Any, *, units: int = 0, write: bool = False
     ) -> Answer:

@@ -19,6 +19,8 @@ from .client import Client
 from .objects import Drive
 from .restoring import Parts, restore
 from .rows import BUNDLE, FILE, FOLDER, LINK, Row, unpack
+from .scan import opened, scan, see_unchanged
+from .upload import Content, digest
 
 WORK = ".coursehub-import"
 _CHUNK = 8 << 20
@@ -36,37 +38,66 @@ class Job:
 
 
 def run(job: Job, client: Client) -> dict[str, Any]:
-    """Bring an export back. Raises RefusedError, FailedError; then nothing is on the disk that wasn't."""
+    """Bring an export back. Raises RefusedError, FailedError; then nothing is on the disk that wasn't.
+
+    A disk that has all of it already, and nothing else, is left as it is.
+    """
     drive = Drive(client, job.student)
     with tree.top(job.disk) as home:
-        _see_empty(home, job.student)
+        there = tree.names_at_top(home)
         header, listed = look.exported(drive, job.student, job.folder)
         rows = [row for row in listed if not row.gone]
-        size = sum(row.size for row in rows if row.kind != BUNDLE)
-        with placing.writing(size), placing.work_folder(home, WORK) as work:
-            with _Source(drive, rows) as source:
-                progress = restore(work, _things(rows), source.content, threads=job.threads)
-            _publish(work, home)
-    say(f"{shown(job.student)}: {progress.files} files and links, {progress.bytes} bytes are on the disk")
-    return {"files": progress.files, "bytes": progress.bytes, "taken": header.taken}
+        things = _things(rows)
+        # What is there beside a hidden folder of ours comes from a run that was killed while it moved things.
+        changed = not there or WORK in there
+        if not changed and not _has(home, things):
+            raise _not_empty(job.student, there[0])
+        if changed:
+            with placing.writing(sum(row.size for row in things)), placing.work_folder(home, WORK) as work:
+                with _Source(drive, rows) as source:
+                    restore(work, things, source.content, threads=job.threads)
+                _publish(work, home)
+    files = [row for row in things if row.kind == FILE]
+    size = sum(row.size for row in files)
+    say(f"{shown(job.student)}: {len(files)} files with {size} bytes are on the disk")
+    return {"files": len(files), "bytes": size, "taken": header.taken, "changed": changed}
+
+
+def _has(home: int, things: Iterable[Row]) -> bool:
+    """Tell whether a disk has just this."""
+    found = scan(home, None)
+    wanted = {row.key: row for row in things}
+    if found.problems or found.special or {_outside(row) for row in found.rows} != set(map(_outside, wanted.values())):
+        return False
+    return all(_same_content(home, row, wanted[row.key]) for row in found.rows if row.kind == FILE)
+
+
+def _outside(row: Row) -> tuple[object, ...]:
+    size = row.size if row.kind == FILE else 0
+    return row.path, row.kind, size, row.mtime_ns, row.mode, row.target
+
+
+def _same_content(home: int, row: Row, wanted: Row) -> bool:
+    with opened(home, row) as file:
+        found = digest(Content(file, row, lambda: see_unchanged(file, row)))
+    return found.sha256 == wanted.sha256 if wanted.sha256 else found.md5 == wanted.md5
 
 
 def _things(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.kind in (FILE, FOLDER, LINK) and row.path]
 
 
-def _see_empty(home: int, student: str) -> None:
-    there = [name for name in tree.names_at_top(home) if name != WORK]
-    if there:
-        raise FailedError(
-            f"{shown(student)}: the disk is not empty, '{shown(there[0])}' is on it, and nothing is overwritten: "
-            "give an empty one"
-        )
+def _not_empty(who: str, name: str) -> FailedError:
+    return FailedError(
+        f"{shown(who)}: the disk is not empty, '{shown(name)}' is on it, and nothing is overwritten: give an empty one"
+    )
 
 
 def _publish(work: int, home: int) -> None:
+    there = set(tree.names_at_top(home))
     for name in tree.names(work):
-        placing.publish(work, name, home, name)
+        if name not in there or not placing.identical(work, home, name):
+            placing.publish(work, name, home, name)
 
 
 class _Source:
@@ -149,7 +180,9 @@ class Zipped:
 def unbundle(file: Path, folder: Path, *, threads: int = 4) -> Progress:
     """Bring what a bundle's zip has into an empty folder. Raises FailedError."""
     with file.open("rb") as data, tree.top(folder) as top:
-        _see_empty(top, file.name)
+        there = tree.names_at_top(top)
+        if there and WORK not in there:
+            raise _not_empty(file.name, there[0])
         zipped = Zipped(data, file.name)
         rows = zipped.rows()
         size = sum(row.size for row in rows)

@@ -106,21 +106,28 @@ class Drive:
 
     def all(self, drive: str) -> Iterator[Fact]:
         """Yield all of this student's in Drive that is in no bin. Lists may be late by minutes. Raises RefusedError."""
-        where = {"corpora": "drive", "driveId": drive} if drive else {"corpora": "user"}
         query = f"appProperties has {{ key='{STUDENT}' and value='{self.student}' }} and trashed = false"
+        return map(_fact, self._list(drive, query, FIELDS))
+
+    def count(self, drive: str) -> int:
+        """Return how many items a shared drive has, its bin included. Raises RefusedError."""
+        return sum(1 for _file in self._list(drive, None, "id"))
+
+    def _list(self, drive: str, query: str | None, fields: str) -> Iterator[dict[str, Any]]:
+        where = {"corpora": "drive", "driveId": drive} if drive else {"corpora": "user"}
         page = None
         while True:
             request = self._files.list(
                 q=query,
                 pageSize=1000,
                 pageToken=page,
-                fields=f"nextPageToken,files({FIELDS})",
+                fields=f"nextPageToken,files({fields})",
                 supportsAllDrives=True,
                 includeItemsFromAllDrives=True,
                 **where,
             )
             answer = self.client.listed(request)
-            yield from map(_fact, answer["files"])
+            yield from answer["files"]
             page = answer.get("nextPageToken")
             if not page:
                 return

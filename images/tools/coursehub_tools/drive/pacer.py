@@ -19,11 +19,14 @@ EDIT = 50
 
 @dataclass(frozen=True)
 class Rates:
-    """Units a minute, and new or changed files a second, which no document has: people see about two an identity."""
+    """Units a minute; new or changed files a second, which no document has: people see about two an identity; and bytes
+    a day, https://support.google.com/a/answer/172541.
+    """
 
     identity_units_per_minute: float = 325_000
     project_units_per_minute: float = 1_000_000
     writes_per_second: float = 2.0
+    bytes_per_day: float = 750 * 2**30
 
 
 class Bucket:
@@ -63,6 +66,18 @@ class Pacer:
         # No burst: what Drive lets pass beside is for answers that come closer together than they were asked for.
         self._writes = Bucket(rates.writes_per_second, 1, clock)
         self._until = clock()
+        self._bytes_left = rates.bytes_per_day
+
+    def spend(self, size: int) -> bool:
+        """Count bytes that are to be sent; False, and not counted, where they are more than are left of the day.
+
+        A process that is at work for longer than a day is told by Drive when there are more again.
+        """
+        with self._lock:
+            if size > self._bytes_left:
+                return False
+            self._bytes_left -= size
+            return True
 
     def wait(self, units: int, *, write: bool) -> None:
         """Wait until a call may be made that costs so many units, and that writes or doesn't."""

@@ -38,6 +38,7 @@ class Asked:
     identity_units_per_minute: float = Rates.identity_units_per_minute
     project_units_per_minute: float = Rates.project_units_per_minute
     writes_per_second: float = Rates.writes_per_second
+    bytes_per_day: float = Rates.bytes_per_day
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -46,7 +47,9 @@ class Asked:
 
     @property
     def rates(self) -> Rates:
-        return Rates(self.identity_units_per_minute, self.project_units_per_minute, self.writes_per_second)
+        return Rates(
+            self.identity_units_per_minute, self.project_units_per_minute, self.writes_per_second, self.bytes_per_day
+        )
 
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -54,6 +57,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "verify": (),
     "import": ("disk",),
     "check": (),
+    "count": ("folder",),
 }
 
 
@@ -152,7 +156,7 @@ def _check_together(asked: list[Asked]) -> None:
 def _check(one: Asked, command: str) -> None:
     who = shown(one.student)
     for name in NEEDED[command]:
-        if getattr(one, name) is None:
+        if getattr(one, name) in (None, ""):
             raise FailedError(f"{who}: the request has no '{name}', which {command} needs")
     if one.bundle not in bundle.MODES:
         raise FailedError(f"{who}: bundle is '{shown(one.bundle)}', and there are {', '.join(bundle.MODES)}")

@@ -29,7 +29,9 @@ class Where:
     patience_s: float = 900.0
 
 
-GOOD = ("complete", "unchanged", "proven", "restored", "ready")
+GOOD = ("complete", "unchanged", "proven", "restored", "ready", "counted")
+# https://support.google.com/a/answer/7338880, bin included.
+MOST_ITEMS = 500_000
 
 
 def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | None) -> dict[str, Any]:
@@ -168,9 +170,21 @@ def _check(asked: Asked, client: Client, _report: Report) -> Done:
     return "ready", {"shared_drive": shared}
 
 
+def _count(asked: Asked, client: Client, _report: Report) -> Done:
+    drive = Drive(client, asked.student)
+    shared = look.shared_drive(drive, asked.student, asked.folder)
+    if not shared:
+        raise FailedError(
+            f"{shown(asked.student)}: '{shown(asked.folder)}' is in no shared drive: there is no such limit"
+        )
+    items = drive.count(shared)
+    return "counted", {"shared_drive": shared, "items": items, "items_left": max(0, MOST_ITEMS - items)}
+
+
 _COMMANDS: dict[str, Callable[[Asked, Client, Report], Done]] = {
     "export": _export,
     "verify": _verify,
     "import": _import,
     "check": _check,
+    "count": _count,
 }

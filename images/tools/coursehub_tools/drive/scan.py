@@ -32,12 +32,12 @@ class Scan:
     ignored: int = 0
 
 
-def scan(home: int, ignore: Ignore) -> Scan:
-    """Walk through a home, of which the top folder is held open. Links are not followed."""
+def scan(home: int, ignore: Ignore | None) -> Scan:
+    """Walk through a home, of which the top folder is held open. Links are not followed. None leaves nothing out."""
     result = Scan()
 
     def leave_out(entry: Entry) -> bool:
-        found = ignore.leaves_out(entry.path, folder=entry.kind == "folder")
+        found = ignore is not None and ignore.leaves_out(entry.path, folder=entry.kind == "folder")
         result.ignored += found
         return found
 

@@ -89,6 +89,7 @@ def send(drive: Drive, state: State, content: Content, body: dict[str, Any]) -> 
 
     Its id is in the journal already. Raises RefusedError, OSError, ChangedError.
     """
+    drive.client.spend(content.row.size)
     if content.row.size <= SMALL:
         return _send_small(drive, content, body)
     measure = Measure()

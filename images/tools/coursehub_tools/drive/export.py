@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import tree
 from ..result import FailedError, say, shown
-from . import bundle, look, manifest, parallel, plan, scan, state, upload
+from . import arranging, bundle, look, manifest, parallel, plan, scan, state, upload
 from .apply import Applying
 from .client import Client, RefusedError
 from .ignore import Ignore, student_lines
@@ -169,8 +169,8 @@ class _Export:
     def _planned(self, found: scan.Scan) -> Plan:
         base = list(self._state.rows.values())
         bundled = bundle.choose(found.rows, base, self._job.bundle, self._job.writes_per_second)
-        wanted = plan.arrange(found.rows, bundled)
-        digests = self._digests(plan.questions(base, wanted))
+        wanted = arranging.arrange(found.rows, bundled)
+        digests = self._digests(arranging.questions(base, wanted))
         return plan.plan(base, wanted, digests, found.problems, prune=self._job.prune)
 
     def _digests(self, rows: Sequence[Row]) -> dict[str, Digest]:

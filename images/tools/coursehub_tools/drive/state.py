@@ -1,15 +1,13 @@
 """What a run has done and is about to do, kept so that the next one goes on after a kill at any moment.
 
 A folder a student: the list of the last export that came to its end, and a journal of what came after. Before anything
-is made in Drive its id is in the journal, on the disk; a line that was being written when the power went is none.
-The journal has addresses of upload sessions, which are secrets: it can be read by us alone.
+is made in Drive its id is in the journal, on the disk.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +18,7 @@ from typing import Any
 
 from ..result import FailedError, because, shown
 from . import manifest, names
+from .journal import Journal
 from .manifest import Header
 from .rows import BUNDLE, FOLDER, Key, Row, pack, unpack
 
@@ -56,11 +55,9 @@ class State:
         # Whether there is anything in the journal, so that the list is to be written anew.
         self.dirty = False
         self.md5 = ""
-        # Whether the journal says which list it is about.
-        self._begun = False
         self._keys: dict[str, Key] = {}
         self._lock = threading.Lock()
-        self._journal = os.open(folder / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._journal = Journal(folder / JOURNAL)
         try:
             self._load()
         except BaseException:
@@ -72,10 +69,7 @@ class State:
         return self.folder / LIST
 
     def close(self) -> None:
-        """Close the journal; a thread that is still at work when a run is told to end finds it closed."""
-        with self._lock:
-            os.close(self._journal)
-            self._journal = -1
+        self._journal.close()
 
     def by_id(self, file_id: str) -> Row | None:
         """Return what is known to be in Drive by this id."""
@@ -87,19 +81,16 @@ class State:
             self.header, rows = manifest.read(self.list)
             self._know(rows)
             self.md5 = _md5(self.list)
-        records = _records(self.folder / JOURNAL)
-        # One that is about another list was to be emptied when a kill came: all of it is in this list.
-        if next(records, {}).get("list") != self.md5:
-            os.ftruncate(self._journal, 0)
-            return
-        self._begun = True
-        for record in records:
+        for record in self._journal.records(self.md5):
             self.dirty = True
             try:
                 self._replay(record)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise _damaged(self.folder, error) from None
-        _cut_torn_line(self._journal)
+                raise self._journal.damaged(error) from None
+
+    def _append(self, record: dict[str, Any], *, sync: bool = False) -> None:
+        self._journal.append(record, sync=sync)
+        self.dirty = True
 
     def _replay(self, record: dict[str, Any]) -> None:
         if "want" in record:
@@ -156,10 +147,10 @@ class State:
             os.fsync(folder)
         finally:
             os.close(folder)
-        os.ftruncate(self._journal, 0)
         self.md5 = _md5(self.list)
+        self._journal.clear(self.md5)
         self._rebase(header, rows)
-        self._begun = self.dirty = False
+        self.dirty = False
 
     def _know(self, rows: Iterable[Row]) -> None:
         self.rows = {row.key: row for row in rows}
@@ -217,62 +208,10 @@ class State:
         if self._keys.get(row.id) == row.key:
             del self._keys[row.id]
 
-    def _append(self, record: dict[str, Any], *, sync: bool = False) -> None:
-        data = _line(record)
-        if not self._begun:
-            data = _line({"list": self.md5}) + data
-        try:
-            while data:
-                data = data[os.write(self._journal, data) :]
-            if sync:
-                os.fdatasync(self._journal)
-        except OSError as error:
-            raise FailedError(
-                f"the state in '{shown(str(self.folder))}' can't be written ({because(error)}): "
-                "give it more room or other storage, then run this again"
-            ) from None
-        self._begun = self.dirty = True
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
 
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _cut_torn_line(journal: int) -> None:
-    """Remove a line that has no end, or the next one would be added to it."""
-    end = size = os.fstat(journal).st_size
-    while end:
-        start = max(0, end - 4096)
-        found = os.pread(journal, end - start, start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
-            break
-        end = start
-    if end != size:
-        os.ftruncate(journal, end)
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield a journal's lines; the last one only if it has its end."""
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise _damaged(path.parent, error) from None
-
-
-def _damaged(folder: Path, error: Exception) -> FailedError:
-    return FailedError(
-        f"the journal in '{shown(str(folder))}' has a line that is none of ours ({type(error).__name__}): "
-        "move the folder away and run this again, which looks into Drive instead"
-    )
 
 
 @contextmanager

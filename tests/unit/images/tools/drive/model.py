@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from coursehub_tools.drive import names, plan
+from coursehub_tools.drive import arranging, names, plan
 from coursehub_tools.drive.plan import Action, Digest, Plan
 from coursehub_tools.drive.rows import BUNDLE, FILE, FOLDER, LINK, Row
 
@@ -113,8 +113,8 @@ def export(
     model: Model, home: Home, times: dict[str, int], *, bundled: Iterable[str] = (), prune: bool = False
 ) -> Plan:
     """Plan as the exporter does and apply; return the plan."""
-    wanted = plan.arrange(rows_of(home, times), set(bundled))
-    asked = plan.questions(model.rows, wanted)
+    wanted = arranging.arrange(rows_of(home, times), set(bundled))
+    asked = arranging.questions(model.rows, wanted)
     digests = {row.path: Digest(row.target, row.target) for row in asked}
     steps = plan.plan(model.rows, wanted, digests, prune=prune)
     model.apply(steps)

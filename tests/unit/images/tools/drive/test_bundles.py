@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from coursehub_tools import tree
-from coursehub_tools.drive import bundle, importing, packing, plan
+from coursehub_tools.drive import arranging, bundle, importing, packing, plan
 from coursehub_tools.drive.ignore import Ignore
 from coursehub_tools.drive.restoring import restore
 from coursehub_tools.drive.rows import BUNDLE, FILE, FOLDER, LINK, Row
@@ -57,7 +57,7 @@ def test_always_bundles_the_folders_at_the_top() -> None:
 
 def bundled(home: Path, folder: str, work: Path, to: Path) -> tuple[Row, tuple[Row, ...]]:
     with tree.top(home) as top:
-        wanted = plan.arrange(scan(top, Ignore()).rows, {folder})
+        wanted = arranging.arrange(scan(top, Ignore()).rows, {folder})
         steps = plan.plan([], wanted, {})
         action = next(action for action in steps.files if action.row.kind == BUNDLE)
         with packing.content_of(top, action, work) as (content, members):

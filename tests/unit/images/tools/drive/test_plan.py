@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from coursehub_tools.drive import bundle, names, plan
+from coursehub_tools.drive import arranging, bundle, names, plan
 from coursehub_tools.drive.plan import BIN, CHANGE, CONTENT, MAKE, UPLOAD, Digest
 from coursehub_tools.drive.rows import BUNDLE, FOLDER, Row
 from hypothesis import given
@@ -109,8 +109,8 @@ def test_the_order_in_which_things_come_is_no_matter(data: Any) -> None:
         rows = copy.copy(model.rows)
         chance.shuffle(found)
         chance.shuffle(rows)
-        wanted = plan.arrange(found, set())
-        digests = {row.path: Digest(row.target, row.target) for row in plan.questions(rows, wanted)}
+        wanted = arranging.arrange(found, set())
+        digests = {row.path: Digest(row.target, row.target) for row in arranging.questions(rows, wanted)}
         plans.append(plan.plan(rows, wanted, digests))
     assert plans[0].actions == plans[1].actions
 
@@ -192,7 +192,7 @@ def test_what_can_not_be_read_is_left_as_it_was_exported(held: str) -> None:
     export(model, {"a": None, "a/b": None, "a/b/c": "one"}, {})
     known = {row.key: row for row in model.rows}
     found: Home = {path: None for path in ("a", "a/b") if path != held and not names.below(path, held)}
-    steps = plan.plan(model.rows, plan.arrange(rows_of(found, {}), set()), {}, {held}, prune=True)
+    steps = plan.plan(model.rows, arranging.arrange(rows_of(found, {}), set()), {}, {held}, prune=True)
     assert steps.actions == []
     assert {row.key: row for row in steps.settled} == known
 
@@ -201,7 +201,7 @@ def test_a_bundle_with_something_unreadable_is_left_as_it_is() -> None:
     model = Model()
     export(model, {"a": None, "a/b": "one", "a/c": "two"}, {}, bundled=["a"])
     known = {row.key: row for row in model.rows}
-    wanted = plan.arrange(rows_of({"a": None, "a/b": "new"}, {"a/b": 7}), {"a"})
+    wanted = arranging.arrange(rows_of({"a": None, "a/b": "new"}, {"a/b": 7}), {"a"})
     steps = plan.plan(model.rows, wanted, {}, {"a/c"}, prune=True)
     assert steps.actions == []
     assert {row.key: row for row in steps.settled} == known

@@ -376,6 +376,26 @@ def test_a_content_that_changes_meanwhile_is_named_and_not_sent(
     assert ada.tree() == expected(ada.home)
 
 
+def test_what_arrives_as_something_else_is_named_and_sent_again(
+    drive: Emulator, ada: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homework(ada.home, 3)
+    good = upload.MediaIoBaseUpload
+
+    def damaging(data: io.BytesIO, kind: str, **more: Any) -> Any:
+        content = data.read()
+        return good(io.BytesIO(content[:-1] + b"?" if len(content) == 201 else content), kind, **more)
+
+    monkeypatch.setattr(upload, "MediaIoBaseUpload", damaging)
+    result = ada.export()
+    assert result["problems"] == [
+        "'week 0/task 1.ipynb': what Drive has differs from what was sent: run this again, which sends it anew"
+    ]
+    monkeypatch.setattr(upload, "MediaIoBaseUpload", good)
+    assert ada.exported()["uploaded_files"] == 1
+    assert ada.tree() == expected(ada.home)
+
+
 def test_memory_is_bounded_whatever_the_size(drive: Emulator, ada: Student) -> None:
     with (ada.home / "sparse").open("wb") as file:
         file.truncate(192 << 20)

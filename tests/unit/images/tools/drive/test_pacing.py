@@ -11,6 +11,8 @@ from google.oauth2.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.paths import ROOT
+
 
 class Time:
     """A clock that goes on when somebody sleeps."""
@@ -187,3 +189,10 @@ def test_answers_are_read_whatever_they_are(content: bytes, found: tuple[str, st
 )
 def test_retry_after_is_a_number_or_a_date(text: str | None, seconds: float | None) -> None:
     assert reasons.retry_after(text, 10.0) == seconds
+
+
+def test_the_documentation_has_every_reason() -> None:
+    text = (ROOT / "images/tools/coursehub_tools/drive/README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `") and line.count("|") == 4]
+    wanted = [f"| `{reason}` | {rule.treatment.value} | {rule.remedy} |" for reason, rule in REASONS.items()]
+    assert [row for row in rows if row in wanted] == wanted

@@ -10,12 +10,12 @@ from . import names, parallel, upload
 from .client import RefusedError
 from .objects import Drive, Fact
 from .packing import content_of
-from .plan import BIN, CHANGE, MAKE, UPLOAD, Action, Digest, Plan
 from .reasons import Treatment
 from .report import Report
 from .rows import FOLDER, UNKNOWN, Key, Row
 from .scan import ChangedError
 from .state import State
+from .steps import BIN, CHANGE, MAKE, UPLOAD, Action, Digest, Plan
 
 
 class Applying:

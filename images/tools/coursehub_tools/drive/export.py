@@ -17,12 +17,12 @@ from .client import Client, RefusedError
 from .ignore import Ignore, student_lines
 from .manifest import Header
 from .objects import TOP, Drive, Fact
-from .plan import Digest, Plan
 from .reasons import Treatment
 from .report import Report
 from .rows import FILE, FOLDER, LINK, MANIFEST, Row
 from .settle import settle
 from .state import State
+from .steps import Digest, Plan
 from .upload import Content
 
 
@@ -157,7 +157,7 @@ class _Export:
             free = next((file_id for file_id, want in self._state.wants.items() if want.row.key == row.key), None)
             row = replace(row, id=free or self._drive.new_id(1))
             self._state.want(row)
-            self._drive.make_folder(row, self._job.folder or "root", name, TOP)
+            self._drive.make_folder(row, self._job.folder, name, TOP)
             self._state.done(row)
             top = row
         return self._header(top.id, shared)

@@ -153,8 +153,10 @@ class Drive:
         return body
 
     def make_folder(self, row: Row, parent: str, name: str = "", role: str = "") -> Fact:
-        """Make a folder by the id that the row has. Raises RefusedError."""
-        body = {**self.body(row, role), "id": row.id, "parents": [parent], "mimeType": FOLDER_TYPE}
+        """Make a folder by the id that the row has, with no parent at the top of one's own. Raises RefusedError."""
+        body = {**self.body(row, role), "id": row.id, "mimeType": FOLDER_TYPE}
+        if parent:
+            body["parents"] = [parent]
         if name:
             body["name"] = name
         return self.made(row.id, lambda: self.create(body))

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from . import names
-from .plan import Action
 from .rows import BUNDLE, FILE, Row, pack
 from .scan import opened, see_unchanged
+from .steps import Action
 from .upload import Content, Measure
 
 INDEX = "index.jsonl"

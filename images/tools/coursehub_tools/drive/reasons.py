@@ -45,7 +45,10 @@ _RIGHTS = Rule(
     Treatment.STUDENT,
     "let the account of the credentials write there (in a shared drive: as content manager), run again",
 )
-_CONSENT = Rule(Treatment.CONSENT, "ask the student to allow the export again, and store the new refresh token")
+_CONSENT = Rule(
+    Treatment.CONSENT,
+    "ask the student to allow the export again and store the new token, or the service account's new key",
+)
 _DEEP = Rule(Treatment.FILE, "Drive takes 100 folders in one another: bundle the topmost of them (bundle: always)")
 _SCOPE = Rule(
     Treatment.CONSENT, "the credentials allow too little: grant the scope drive.file, or drive for a shared drive"

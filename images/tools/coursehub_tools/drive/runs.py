@@ -36,6 +36,8 @@ MOST_ITEMS = 500_000
 
 def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | None) -> dict[str, Any]:
     """Do what is asked for each student, whatever becomes of the others; return how many came to what."""
+    if results is not None and not results.is_dir():
+        raise FailedError(f"'{shown(str(results))}' is no folder for the results: make it first")
     run = _Run(command, where)
     outcomes: Counter[str] = Counter()
     failed: list[str] = []

@@ -17,10 +17,10 @@ from googleapiclient.http import MediaIoBaseUpload
 
 from .client import LostError, RefusedError, refusal
 from .objects import Drive, Fact, content_type, fact_of
-from .plan import Digest
 from .rows import Row
 from .scan import ChangedError
 from .state import Session, State
+from .steps import Digest
 
 # What Google's documents call small enough for one call.
 SMALL = 5 << 20

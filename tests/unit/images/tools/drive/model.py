@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from coursehub_tools.drive import arranging, names, plan
-from coursehub_tools.drive.plan import Action, Digest, Plan
 from coursehub_tools.drive.rows import BUNDLE, FILE, FOLDER, LINK, Row
+from coursehub_tools.drive.steps import BIN, CONTENT, MAKE, UPLOAD, Action, Digest, Plan
 
 
 @dataclass
@@ -40,14 +40,14 @@ class Model:
 
     def _take(self, action: Action) -> Row | None:
         row = action.row
-        if action.verb == plan.BIN:
+        if action.verb == BIN:
             self.nodes[row.id].trashed = True
             return None
         parent = self._folders[names.parent(row.path)]
-        if action.verb in (plan.MAKE, plan.UPLOAD):
+        if action.verb in (MAKE, UPLOAD):
             row = replace(row, id=f"id{next(self.numbers)}")
             self.nodes[row.id] = Node(parent, row.name, content_of(row, action.members))
-        elif action.verb == plan.CONTENT:
+        elif action.verb == CONTENT:
             node = self.nodes[row.id]
             assert (node.parent, node.name) == (parent, row.name)
             node.content = content_of(row, action.members)

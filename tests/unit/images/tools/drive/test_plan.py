@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from coursehub_tools.drive import arranging, bundle, names, plan
-from coursehub_tools.drive.plan import BIN, CHANGE, CONTENT, MAKE, UPLOAD, Digest
 from coursehub_tools.drive.rows import BUNDLE, FOLDER, Row
+from coursehub_tools.drive.steps import BIN, CHANGE, CONTENT, MAKE, UPLOAD, Digest, Plan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,7 +135,7 @@ def test_bundles_too_are_as_the_home_is(data: Any) -> None:
         home = data.draw(changes(home))
 
 
-def verbs(steps: plan.Plan) -> list[tuple[str, str]]:
+def verbs(steps: Plan) -> list[tuple[str, str]]:
     return [(action.verb, action.row.path) for action in steps.actions]
 
 

@@ -120,6 +120,7 @@ def test_bad_credentials_are_a_sentence_without_them(usual: dict[str, Any], cont
         (["export", "--prune"], "--prune is for one --student"),
         (["export", "--request", "/nowhere"], "the request '/nowhere' can't be read (No such file or directory)"),
         (["export", "--student", "ada"], "ada: there are no credentials"),
+        (["check", "--request", "REQUEST", "--results", "/nowhere"], "'/nowhere' is no folder for the results"),
         (["unbundle", "/nowhere", "/"], "'/nowhere' can't be used (No such file or directory)"),
     ],
 )
@@ -129,7 +130,11 @@ def test_bad_calls_are_one_line(
     capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    usual: dict[str, Any],
 ) -> None:
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({**usual, "students": [{"student": "ada"}]}), encoding="utf-8")
+    words = [str(request) if word == "REQUEST" else word for word in words]
     monkeypatch.delenv("COURSEHUB_REQUEST", raising=False)
     monkeypatch.setenv("COURSEHUB_RESULT", str(tmp_path / "result"))
     assert command.main(words) == 1

@@ -672,6 +672,20 @@ def test_many_tiny_files_go_as_one_and_come_back(drive: Emulator, ada: Student) 
     assert describe(ada.restored()) == describe(ada.home)
 
 
+def test_what_was_exported_by_itself_is_not_forgotten_when_it_is_bundled(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 12)
+    ada.exported()
+    ada.exported(bundle="always")
+    assert ada.exported(bundle="always")["outcome"] == "unchanged"
+    assert describe(ada.restored()) == describe(ada.home)
+    assert set(ada.tree()) > {"week 0", "week 0.bundle.zip", "week 0/task 1.ipynb"}
+    assert ada.exported(bundle="always", prune=True)["binned"] == 2
+    assert set(ada.tree()) == {"week 0.bundle.zip", "week 1.bundle.zip"}
+    assert describe(ada.restored()) == describe(ada.home)
+    ada.exported(bundle="never", prune=True)
+    assert ada.tree() == expected(ada.home)
+
+
 def test_what_is_left_out_by_rules(drive: Emulator, ada: Student) -> None:
     for path in ("a/.ipynb_checkpoints/b", "venv/lib/c", "data/big.csv", "data/keep.csv", "d.tmp", "e.pyc"):
         (ada.home / path).parent.mkdir(parents=True, exist_ok=True)
@@ -709,6 +723,37 @@ def empty(ada: Student) -> Path:
     disk = ada.place / "empty"
     disk.mkdir(exist_ok=True)
     return disk
+
+
+def test_what_there_is_comes_back_when_the_home_was_lost_too_soon(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 20)
+    (ada.home / "logs").mkdir()
+    (ada.home / "logs/1").write_text("one", encoding="utf-8")
+    (ada.home / "link").symlink_to("nowhere")
+    refusal = {"status": 403, "reason": "domainPolicy"}
+    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=15, times=0, error=refusal)
+    assert ada.export()["outcome"] == "stopped"
+    drive.admin("DELETE", "/faults")
+    assert "no complete export" in ada.run("import", disk=str(empty(ada)))["failed"]
+    result = ada.run("import", disk=str(empty(ada)), partial=True)
+    assert (result["failed"], result["files"]) == ("", 15 - 1 - 4)
+    assert set(expected(empty(ada)).items()) <= set(expected(ada.home).items())
+    shutil.rmtree(empty(ada))
+    # And from one list to the next, with a bundle.
+    ada.exported(bundle="always")
+    whole = describe(ada.home)
+    (ada.home / "week 0/task 5.ipynb").write_text("new", encoding="utf-8")
+    (ada.home / "logs/1").write_text("new", encoding="utf-8")
+    os.utime(ada.home / "logs", ns=(0, 5))
+    drive.admin("POST", "/faults", method="drive.files.update", identity=ada.email, nth=3, times=0, error=refusal)
+    assert ada.export(bundle="always", threads=1)["outcome"] == "stopped"
+    drive.admin("DELETE", "/faults")
+    assert "import what there is" in ada.run("import", disk=str(empty(ada)))["failed"]
+    result = ada.run("import", disk=str(empty(ada)), partial=True)
+    assert result["failed"] == ""
+    assert result["problems_count"] > 0
+    assert describe(empty(ada)) == describe(ada.home)
+    assert describe(empty(ada)) != whole
 
 
 def test_an_import_overwrites_nothing(drive: Emulator, ada: Student) -> None:
@@ -796,7 +841,8 @@ def test_students_are_exported_through_random_faults(drive: Emulator, tmp_path: 
             (one.home / f"new {turn}").write_text("new", encoding="utf-8")
 
 
-def test_being_told_to_end_is_a_sentence_and_the_next_run_goes_on(drive: Emulator, ada: Student) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_was_ended_is_gone_on_with_by_the_next(drive: Emulator, ada: Student, number: int) -> None:
     homework(ada.home)
     words = ["export", "--student", ada.name, "--credentials", str(ada.key), "--source", str(ada.home)]
     words += ["--state", str(ada.place / "state"), "--drive-address", drive.url, "--writes-per-second", "20"]
@@ -810,10 +856,11 @@ def test_being_told_to_end_is_a_sentence_and_the_next_run_goes_on(drive: Emulato
     while drive.calls("drive.files.create") < 10:
         assert process.poll() is None
         time.sleep(0.02)
-    process.terminate()
+    process.send_signal(number)
     said, _error = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert said.splitlines()[-1] == "it was told to end before it was done: run it again, it goes on where it was"
+    if number == signal.SIGTERM:
+        assert process.returncode == 1
+        assert said.splitlines()[-1] == "it was told to end before it was done: run it again, it goes on where it was"
     assert "Traceback" not in said
     assert ada.exported()["uploaded_files"] < 40
     assert ada.tree() == expected(ada.home)

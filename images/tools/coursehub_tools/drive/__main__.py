@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--bundle", choices=bundle.MODES)
         one.add_argument("--prune", action="store_true", default=None, help="put into the bin what is gone at home")
         one.add_argument("--look", action="store_true", default=None, help="look for what was changed in Drive")
+        one.add_argument("--partial", action="store_true", default=None, help="import what there is, if it isn't all")
         for option in ("sample", "threads"):
             one.add_argument(f"--{option}", type=int)
         one.add_argument("--writes-per-second", type=float)

@@ -14,9 +14,11 @@ from typing import IO, Any
 
 from .. import placing, tree
 from ..result import FailedError, Progress, say, shown
-from . import look, names, packing
+from . import look, names, packing, partial
 from .client import Client
+from .manifest import Header
 from .objects import Drive
+from .report import Report
 from .restoring import Parts, restore
 from .rows import BUNDLE, FILE, FOLDER, LINK, Row, unpack
 from .scan import opened, scan, see_unchanged
@@ -29,15 +31,19 @@ _MOST_INDEX = 256 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """Whose export comes back, onto which disk, from which folder of Drive (empty: the top of one's own)."""
+    """Whose export comes back, onto which disk, from which folder of Drive (empty: the top of one's own).
+
+    ``partial`` takes what Drive has, where that is not what the last list says or there is no list.
+    """
 
     student: str
     disk: Path
     folder: str = ""
     threads: int = 4
+    partial: bool = False
 
 
-def run(job: Job, client: Client) -> dict[str, Any]:
+def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
     """Bring an export back. Raises RefusedError, FailedError; then nothing is on the disk that wasn't.
 
     A disk that has all of it already, and nothing else, is left as it is.
@@ -45,22 +51,32 @@ def run(job: Job, client: Client) -> dict[str, Any]:
     drive = Drive(client, job.student)
     with tree.top(job.disk) as home:
         there = tree.names_at_top(home)
-        header, listed = look.exported(drive, job.student, job.folder)
+        header, listed, unlisted = _exported(drive, job)
         rows = [row for row in listed if not row.gone]
-        things = _things(rows)
-        # What is there beside a hidden folder of ours comes from a run that was killed while it moved things.
-        changed = not there or WORK in there
-        if not changed and not _has(home, things):
-            raise _not_empty(job.student, there[0])
-        if changed:
-            with placing.writing(sum(row.size for row in things)), placing.work_folder(home, WORK) as work:
-                with _Source(drive, rows) as source:
+        with _Source(drive, rows) as source:
+            rows = partial.with_members(rows, source.index)
+            things = _things(rows)
+            # What is there beside a hidden folder of ours comes from a run that was killed while it moved things.
+            changed = not there or WORK in there
+            if not changed and not _has(home, things):
+                raise _not_empty(job.student, there[0])
+            if changed:
+                with placing.writing(sum(row.size for row in things)), placing.work_folder(home, WORK) as work:
                     restore(work, things, source.content, threads=job.threads)
-                _publish(work, home)
+                    _publish(work, home)
     files = [row for row in things if row.kind == FILE]
     size = sum(row.size for row in files)
+    for path in unlisted:
+        report.problem(path, "it is not as the export's list says, and came as Drive has it")
     say(f"{shown(job.student)}: {len(files)} files with {size} bytes are on the disk")
     return {"files": len(files), "bytes": size, "taken": header.taken, "changed": changed}
+
+
+def _exported(drive: Drive, job: Job) -> tuple[Header, list[Row], list[str]]:
+    if job.partial:
+        found = partial.find(drive, job.student, job.folder)
+        return found.header, found.rows, found.unlisted
+    return (*look.exported(drive, job.student, job.folder), [])
 
 
 def _has(home: int, things: Iterable[Row]) -> bool:
@@ -124,6 +140,10 @@ class _Source:
     def _parts(self, row: Row) -> Iterator[bytes]:
         for start in range(0, row.size, _CHUNK):
             yield self._drive.content(row.id, start, min(row.size, start + _CHUNK))
+
+    def index(self, path: str) -> list[Row]:
+        """Return what a bundle itself says is in it, by paths in its folder."""
+        return self._zipped(path).rows()
 
     def _zipped(self, path: str) -> Zipped:
         with self._lock:

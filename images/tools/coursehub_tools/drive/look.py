@@ -124,7 +124,7 @@ def exported(drive: Drive, student: str, folder: str) -> tuple[Header, list[Row]
     if there is None:
         raise FailedError(
             f"{shown(student)}: there is no complete export in Drive that the account can see: "
-            "look at the folder and the credentials, and export first"
+            "look at the folder and the credentials, export first, or import what there is (partial)"
         )
     return there
 

@@ -32,6 +32,7 @@ class Asked:
     bundle: str = bundle.AUTO
     prune: bool = False
     look: bool = False
+    partial: bool = False
     sample: int = 10
     seed: str = ""
     threads: int = 4

@@ -82,6 +82,6 @@ class _Proving:
         if self._size != self._row.size or self._digest.hexdigest() != wanted:
             raise FailedError(
                 f"'{shown(self._row.path)}' is not in Drive as the export's list says: "
-                "it was changed there, or an export has not come to its end; export again, and if the home is gone, "
-                "have the file's older version back in Drive"
+                "it was changed there, or an export has not come to its end; export again, "
+                "or import what there is (partial)"
             )

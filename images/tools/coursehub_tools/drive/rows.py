@@ -44,7 +44,8 @@ class Row:
 
     @property
     def key(self) -> Key:
-        return self.path, self.kind
+        """Its path and kind. What is in a bundle may be in Drive by itself too, from before it was bundled."""
+        return self.path, f"packed {self.kind}" if self.bundle else self.kind
 
     @property
     def in_drive(self) -> bool:

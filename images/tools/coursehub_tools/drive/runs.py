@@ -156,9 +156,10 @@ def _verify(asked: Asked, client: Client, _report: Report) -> Done:
     return "proven", verify.run(job, client)
 
 
-def _import(asked: Asked, client: Client, _report: Report) -> Done:
+def _import(asked: Asked, client: Client, report: Report) -> Done:
     assert asked.disk is not None  # noqa: S101 - the request was checked
-    return "restored", importing.run(importing.Job(asked.student, asked.disk, asked.folder, asked.threads), client)
+    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial)
+    return "restored", importing.run(job, client, report)
 
 
 def _check(asked: Asked, client: Client, _report: Report) -> Done:

@@ -181,7 +181,7 @@ class State:
 
     def _carry(self, before: str, now: str) -> None:
         """Let all that is in a folder go with it."""
-        moved = [row for row in self.rows.values() if names.below(row.path, before)]
+        moved = [row for row in self.rows.values() if _inside(row, before)]
         for row in moved:
             self._take(row)
         for row in moved:
@@ -194,7 +194,7 @@ class State:
         if found is None:
             return
         if found.kind == FOLDER:
-            self._drop(lambda row: row.path == "" if not found.path else names.below(row.path, found.path))
+            self._drop(lambda row: _inside(row, found.path))
         if found.kind == BUNDLE:
             self._drop(lambda row: row.bundle == found.path)
         self._take(found)
@@ -207,6 +207,11 @@ class State:
         self.rows.pop(row.key, None)
         if self._keys.get(row.id) == row.key:
             del self._keys[row.id]
+
+
+def _inside(row: Row, folder: str) -> bool:
+    """Tell whether a thing is in this folder of Drive's. A bundle is beside the folder that it was made of."""
+    return names.below(row.bundle or row.path, folder)
 
 
 def _md5(path: Path) -> str:

@@ -121,7 +121,13 @@ def test_bundles_too_are_as_the_home_is(data: Any) -> None:
     for _turn in range(3):
         found = rows_of(home, times(home, data.draw))
         bundled = bundle.choose(found, model.rows, data.draw(st.sampled_from([bundle.ALWAYS, bundle.NEVER])), 2)
-        export(model, home, times(home, data.draw), bundled=bundled)
+        prune = data.draw(st.booleans())
+        export(model, home, times(home, data.draw), bundled=bundled, prune=prune)
+        assert len({row.key for row in model.rows}) == len(model.rows)
+        objects = {node_id for node_id in model.nodes if node_id != "top" and model.path(node_id) is not None}
+        # Nothing that is in Drive is forgotten.
+        assert {row.id for row in model.rows if row.id} == objects
+        assert not prune or not any(row.gone for row in model.rows)
         rows = [row for row in model.rows if not row.gone]
         # All that is at home is once in the list, in a bundle or by itself.
         assert sorted((row.path, row.kind) for row in rows if row.kind != BUNDLE) == sorted(
@@ -131,7 +137,7 @@ def test_bundles_too_are_as_the_home_is(data: Any) -> None:
             if row.kind == BUNDLE:
                 members = [one for one in rows if one.bundle == row.path]
                 assert model.nodes[row.id].content == plan.signature(row.path, members)
-        assert export(model, home, times(home, data.draw), bundled=bundled).actions == []
+        assert export(model, home, times(home, data.draw), bundled=bundled, prune=prune).actions == []
         home = data.draw(changes(home))
 
 

@@ -40,11 +40,27 @@ def reopened(folder: Path) -> State:
 def test_a_journal_tells_the_next_run_what_was_known(tmp_path: Path) -> None:
     with state.opened(tmp_path / "ada", "ada") as kept:
         story(kept)
-        assert sorted(kept.rows) == [("", "folder"), ("n", "folder"), ("n/b", "file"), ("y", "bundle"), ("y", "folder")]
+        assert sorted(kept.rows) == [
+            ("", "folder"),
+            ("n", "folder"),
+            ("n/b", "file"),
+            ("y", "bundle"),
+            ("y", "packed folder"),
+        ]
         assert kept.by_id("3") is None
         assert kept.wants["5"].session == Session("https://session", 10, 20)
         assert known(reopened(tmp_path / "ada")) == known(kept)
     assert (tmp_path / "ada" / JOURNAL).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bundle_is_no_part_of_the_folder_that_was_there_before_it(tmp_path: Path) -> None:
+    with state.opened(tmp_path / "ada", "ada") as kept:
+        kept.done(Row("a", FOLDER, id="1", gone=True))
+        kept.done(Row("a/x", FILE, id="2", gone=True))
+        kept.done(Row("a", BUNDLE, id="3"), [Row("a", FOLDER, bundle="a"), Row("a/x", FILE, bundle="a")])
+        kept.done(Row("b", FOLDER, id="1"))
+        kept.gone("1")
+        assert sorted(kept.rows) == [("a", "bundle"), ("a", "packed folder"), ("a/x", "packed file")]
 
 
 def test_a_journal_may_end_at_any_byte(tmp_path: Path) -> None:

@@ -219,11 +219,13 @@ def walk(
     *,
     unlock: int = 0,
     on_error: Callable[[str, OSError], None] = _fail_at,
+    leave_out: Callable[[Entry], bool] = lambda _entry: False,
 ) -> Generator[Entry, None, None]:
     """Walk through these names of a folder and all that is in them, in an order that is always the same.
 
     ``unlock`` are rights that the owner of a folder gets, where it lacks them, until the walk leaves it again.
     ``on_error`` is told what can't be read; when it returns, the walk goes on with the next.
+    ``leave_out`` tells which entries are passed over, folders with all that is in them.
     """
     frames = [_Frame(None, folder, todo, contextlib.ExitStack())]
     try:
@@ -240,6 +242,8 @@ def walk(
                 entry = look(frame.folder, name, path)
             except OSError as error:
                 on_error(path, error)
+                continue
+            if leave_out(entry):
                 continue
             yield entry
             if entry.kind == "folder":

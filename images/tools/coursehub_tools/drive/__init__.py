@@ -1,0 +1,1 @@
+"""Students' homes in Google Drive: exported, proven and brought back, one student after the other."""

@@ -1,0 +1,71 @@
+"""Which folders go to Drive as one zip.
+
+Drive takes about two new files a second from an identity, however small they are. A folder with n files of B bytes
+takes n / W seconds by itself and 1 / W + B / R as a bundle, with W files and R bytes a second; but when one file
+changes, all B bytes are sent again. So ``auto`` bundles a folder where that is still faster,
+
+    (n - 1) / W > 2 * B / R,
+
+and where its files are many and tiny: what people open in Drive one by one is to be there one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from . import names
+from .rows import BUNDLE, FILE, FOLDER, Row
+
+NEVER = "never"
+AUTO = "auto"
+ALWAYS = "always"
+MODES = (AUTO, NEVER, ALWAYS)
+
+# A hundred files are 50 seconds; below 16 KiB are logs, pickles and repositories' objects, few notebooks.
+LEAST_FILES = 100
+TINY_BYTES = 16 << 10
+# A bundle is sent whole when anything in it changes.
+MOST_BYTES = 256 << 20
+BYTES_PER_SECOND = 10e6
+
+
+@dataclass
+class _Sum:
+    files: int = 0
+    bytes: int = 0
+
+
+def choose(found: Iterable[Row], base: Iterable[Row], mode: str, writes_per_second: float) -> set[str]:
+    """Return the folders to bundle, none of them in another. ``base`` is what is known to be in Drive.
+
+    ``auto`` leaves a folder as it was exported before, whether bundled or not: a change of mind would send all again.
+    """
+    rows = list(found)
+    if mode == NEVER:
+        return set()
+    folders = {row.path for row in rows if row.kind == FOLDER}
+    if mode == ALWAYS:
+        return {path for path in folders if not names.parent(path)}
+    kept = {row.path for row in base if row.kind == BUNDLE} & folders
+    single = {row.path for row in base if row.kind == FOLDER and row.in_drive}
+    sums = _sums(rows)
+    good = kept | {path for path in folders - single if _faster(sums.get(path, _Sum()), writes_per_second)}
+    return {path for path in good if not any(above in good for above in names.lineage(path))}
+
+
+def _faster(total: _Sum, writes_per_second: float) -> bool:
+    if total.files < LEAST_FILES or total.bytes > min(total.files * TINY_BYTES, MOST_BYTES):
+        return False
+    return (total.files - 1) / writes_per_second > 2 * total.bytes / BYTES_PER_SECOND
+
+
+def _sums(rows: Iterable[Row]) -> dict[str, _Sum]:
+    sums: dict[str, _Sum] = {}
+    for row in rows:
+        if row.kind == FILE:
+            for folder in names.lineage(row.path):
+                total = sums.setdefault(folder, _Sum())
+                total.files += 1
+                total.bytes += row.size
+    return sums

@@ -1,0 +1,229 @@
+"""One student's export, from the walk through the home to the list that says that it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .. import tree
+from ..result import FailedError, say, shown
+from . import arranging, bundle, look, manifest, parallel, plan, scan, state, upload
+from .apply import Applying
+from .client import Client, RefusedError
+from .ignore import Ignore, student_lines
+from .manifest import Header
+from .objects import TOP, Drive, Fact
+from .reasons import Treatment
+from .report import Report
+from .rows import FILE, FOLDER, LINK, MANIFEST, Row
+from .settle import settle
+from .state import State
+from .steps import Digest, Plan
+from .upload import Content
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be exported, as whom, and how.
+
+    ``source`` is the home, ``state`` the folder of all students' states, ``folder`` Drive's id of the folder (or shared
+    drive) for the exports, empty for the top of one's own Drive, and ``name`` what the student's folder is called.
+    """
+
+    student: str
+    source: Path
+    state: Path
+    folder: str = ""
+    name: str = ""
+    exclude: tuple[str, ...] = ()
+    bundle: str = bundle.AUTO
+    prune: bool = False
+    threads: int = 4
+    # Look into Drive for what others have changed there, instead of trusting the last list.
+    look: bool = False
+    writes_per_second: float = 2.0
+
+    @property
+    def own_state(self) -> Path:
+        return self.state / state.folder_name(self.student)
+
+
+def run(job: Job, client: Client, report: Report) -> str:
+    """Export one student; return ``complete``, or ``unchanged`` where there was nothing to do.
+
+    Raises RefusedError, FailedError, OSError; what had been done by then is in the report and in the state.
+    """
+    with tree.top(job.source) as home, state.opened(job.own_state, job.student) as kept:
+        return _Export(job, Drive(client, job.student), kept, home, report).run()
+
+
+class _Export:
+    def __init__(self, job: Job, drive: Drive, kept: State, home: int, report: Report) -> None:
+        self._job = job
+        self._drive = drive
+        self._state = kept
+        self._home = home
+        self._report = report
+
+    def run(self) -> str:
+        found = self._scan()
+        self._know()
+        for attempt in (1, 2):
+            header = self._top()
+            self._plan = self._planned(found)
+            try:
+                return self._apply(header, self._plan)
+            except RefusedError as error:
+                if error.treatment is not Treatment.LOOK or attempt == 2:
+                    raise
+            # Something that we knew of is not there: somebody was at work in Drive.
+            say(f"{shown(self._job.student)}: Drive is not as it was left, looking what it has")
+            settle(self._drive, self._state)
+            self._look()
+        raise AssertionError("it was tried twice")
+
+    def _scan(self) -> scan.Scan:
+        ignore = Ignore(self._job.exclude, student_lines(self._home))
+        found = scan.scan(self._home, ignore)
+        for path, why in found.problems.items():
+            self._report.problem(path, why)
+        for sentence in ignore.problems:
+            self._report.problem(".driveignore", sentence)
+        files = [row for row in found.rows if row.kind == FILE]
+        self._report.set(
+            files=len(files),
+            folders=sum(row.kind == FOLDER for row in found.rows),
+            links=sum(row.kind == LINK for row in found.rows),
+            bytes=sum(row.size for row in files),
+            left_out=len(found.special),
+            ignored=found.ignored,
+        )
+        return found
+
+    def _know(self) -> None:
+        """See that what we know of Drive is so: by one call if nothing happened, by a look at all if need be."""
+        if self._state.header is not None and self._state.header.folder != self._job.folder:
+            # The course exports into another folder now: what is in the old one stays there.
+            self._state.rebase(self._header("", self._shared()), [])
+            self._look()
+            return
+        if self._state.header is None and not self._state.dirty:
+            self._look()
+            return
+        settle(self._drive, self._state)
+        known = self._state.rows.get(("", MANIFEST)) or self._state.rows.get(("", FOLDER))
+        if self._job.look or (known is not None and not self._trusted(self._drive.get(known.id))):
+            self._look()
+
+    def _trusted(self, fact: Fact | None) -> bool:
+        return fact is not None and not fact.trashed and not self._foreign(fact.md5)
+
+    def _foreign(self, md5: str) -> bool:
+        """Tell whether the list in Drive is somebody else's. Ours may be newer there than here after a kill."""
+        return bool(md5) and not self._state.dirty and md5 != self._state.md5
+
+    def _look(self) -> None:
+        header = self._state.header
+        shared = header.drive if header else self._shared()
+        known = list(self._state.rows.values())
+        found = look.facts(self._drive, shared, known)
+        top = look.find_top(found, self._job.folder, header.top if header else "")
+        if top is None:
+            if header is not None or known:
+                self._state.rebase(self._header("", shared), [])
+            return
+        there = look.listed(self._drive, found, top.id, self._state.folder)
+        if there is not None and there[0].student == self._job.student:
+            # Of two lists the one in Drive is the newer, unless ours has something that came after it.
+            known = known + there[1] if self._state.dirty else there[1] + known
+            known = list({row.id or row.key: row for row in reversed(known)}.values())
+        rows = look.adopt(found, known, top.id)
+        self._state.rebase(self._header(top.id, shared), rows)
+
+    def _shared(self) -> str:
+        return look.shared_drive(self._drive, self._job.student, self._job.folder)
+
+    def _top(self) -> Header:
+        """Return where the export is, and make its folder if there is none."""
+        header, top = self._state.header, self._state.rows.get(("", FOLDER))
+        shared = header.drive if header else self._shared()
+        if top is None:
+            name = self._job.name or self._job.student
+            row = Row("", FOLDER)
+            free = next((file_id for file_id, want in self._state.wants.items() if want.row.key == row.key), None)
+            row = replace(row, id=free or self._drive.new_id(1))
+            self._state.want(row)
+            self._drive.make_folder(row, self._job.folder, name, TOP)
+            self._state.done(row)
+            top = row
+        return self._header(top.id, shared)
+
+    def _header(self, top: str, shared: str) -> Header:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Header(self._job.student, now, top, self._job.folder, shared)
+
+    def _planned(self, found: scan.Scan) -> Plan:
+        base = list(self._state.rows.values())
+        bundled = bundle.choose(found.rows, base, self._job.bundle, self._job.writes_per_second)
+        wanted = arranging.arrange(found.rows, bundled)
+        digests = self._digests(arranging.questions(base, wanted))
+        return plan.plan(base, wanted, digests, found.problems, prune=self._job.prune)
+
+    def _digests(self, rows: Sequence[Row]) -> dict[str, Digest]:
+        digests: dict[str, Digest] = {}
+
+        def read(row: Row) -> None:
+            # What can't be read is met again, and named, when it is to be sent.
+            with contextlib.suppress(OSError, scan.ChangedError), scan.opened(self._home, row) as file:
+                content = Content(file, row, lambda: scan.see_unchanged(file, row))
+                digests[row.path] = upload.digest(content)
+
+        parallel.each(read, rows, self._job.threads)
+        return digests
+
+    def _apply(self, header: Header, steps: Plan) -> str:
+        header = replace(header, problems=self._report.problems[:100])
+        old = self._state.header
+        same = old is not None and not self._state.dirty and not steps.actions
+        if same and _unordered(steps.settled) == _unordered(self._state.rows.values()):
+            return "unchanged"
+        say(f"{shown(self._job.student)}: {len(steps.actions)} steps, {steps.bytes} bytes to send")
+        rows = Applying(self._drive, self._state, self._home, self._report, threads=self._job.threads).run(
+            steps, header.top
+        )
+        self._write_list(header, rows)
+        return "complete"
+
+    def _write_list(self, header: Header, rows: list[Row]) -> None:
+        """Put the list into Drive, which makes the export complete, and then where the next run looks first."""
+        known = self._state.rows.get(("", MANIFEST))
+        row = known or Row("", MANIFEST)
+        body: dict[str, Any] = {}
+        if known is None:
+            free = next((file_id for file_id, want in self._state.wants.items() if want.row.key == row.key), None)
+            row = replace(row, id=free or self._drive.new_id(1))
+            body = {"id": row.id, "parents": [header.top]}
+        rows = [one for one in rows if one.key not in (("", MANIFEST), ("", FOLDER))]
+        rows += [Row("", FOLDER, id=header.top), row]
+        path = self._state.folder / "new-manifest"
+        manifest.write(path, header, rows)
+        with path.open("rb") as file:
+            content = Content(file.fileno(), replace(row, size=path.stat().st_size), lambda: None)
+            self._state.want(row)
+            body = self._drive.body(row) | {"name": manifest.NAME} | body
+            del body["modifiedTime"]
+            fact, digest = upload.send(self._drive, self._state, content, body)
+        if fact.md5 != digest.md5:
+            raise FailedError(
+                f"{shown(self._job.student)}: the list of the export is not in Drive as it was sent: run this again"
+            )
+        self._state.done(row)
+        self._state.finish(path, header, rows)
+
+
+def _unordered(rows: Any) -> set[Row]:
+    return set(rows)

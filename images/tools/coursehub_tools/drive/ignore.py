@@ -1,0 +1,98 @@
+"""Which files stay at home: gitignore's syntax, for all, for the course, and for the student (``.driveignore``).
+
+Later lines win, so a student can have with ``!`` what a default leaves out. As in git, what is in a folder that is left
+out can't be had back by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+
+from pathspec import GitIgnoreSpec
+
+from .. import tree
+from ..result import FailedError, shown
+
+FILE = ".driveignore"
+# What a program makes again by itself.
+DEFAULTS = (
+    ".ipynb_checkpoints/",
+    "__pycache__/",
+    ".cache/",
+    ".local/share/Trash/",
+    ".Trash-*/",
+    ".mypy_cache/",
+    ".pytest_cache/",
+    ".ruff_cache/",
+    ".npm/",
+    ".conda/pkgs/",
+    "node_modules/",
+    ".venv/",
+    "venv/",
+    ".virtualenvs/",
+    ".~lock.*#",
+    ".nfs*",
+    "/lost+found/",
+)
+_MOST_BYTES = 64 * 1024
+_MOST_LINES = 1000
+# A pattern is matched by trying: the time grows with a name's length to the power of its stars. Four take 0.1 s for the
+# longest name there is, eight would take years, and a student's line must not hold up the others in the pod.
+_MOST_STARS = 4
+
+
+class Ignore:
+    """What is left out. ``problems`` are lines that can't be used."""
+
+    def __init__(self, course: Sequence[str] = (), student: Sequence[str] = ()) -> None:
+        self.problems: list[str] = []
+        self._spec = GitIgnoreSpec.from_lines([*DEFAULTS, *course_lines(course), *self._usable(student)])
+
+    def _usable(self, lines: Sequence[str]) -> list[str]:
+        usable = []
+        for number, line in enumerate(lines, 1):
+            why = _unusable(line) if number <= _MOST_LINES else f"the file has more than {_MOST_LINES} lines"
+            if why is None:
+                usable.append(line)
+            elif len(self.problems) < 5:
+                self.problems.append(f"{FILE} line {number}: {why}")
+        return usable
+
+    def leaves_out(self, path: str, *, folder: bool) -> bool:
+        """Tell whether a file or folder is left out; asked of a folder before it is asked of what is in it."""
+        return self._spec.match_file(f"{path}/" if folder else path)
+
+
+def course_lines(lines: Sequence[str]) -> list[str]:
+    """Return the course's lines. Raises FailedError for one that gitignore's syntax does not have."""
+    for line in lines:
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except ValueError as error:
+            raise FailedError(f"the course's exclude '{shown(line)}' can't be used ({error}): correct it") from None
+    return list(lines)
+
+
+def _unusable(line: str) -> str | None:
+    if len(re.findall(r"\*+", line)) > _MOST_STARS:
+        return f"'{shown(line)}' has more than {_MOST_STARS} stars"
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return f"'{shown(line)}' is no pattern"
+    return None
+
+
+def student_lines(home: int) -> list[str]:
+    """Read a student's own file at the top of the home; none where there is none, or where it is no small file."""
+    try:
+        with tree.open_file(tree.look(home, FILE, FILE), unlock=True) as file:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                return []
+            data = os.pread(file, _MOST_BYTES, 0)
+    except OSError:
+        return []
+    return os.fsdecode(data).splitlines()

@@ -1,0 +1,212 @@
+"""The way back: an export from Drive onto an empty disk, and a bundle from its zip."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from .. import placing, tree
+from ..result import FailedError, Progress, say, shown
+from . import look, names, packing, partial
+from .client import Client
+from .manifest import Header
+from .objects import Drive
+from .report import Report
+from .restoring import Parts, restore
+from .rows import BUNDLE, FILE, FOLDER, LINK, Row, unpack
+from .scan import opened, scan, see_unchanged
+from .upload import Content, digest
+
+WORK = ".coursehub-import"
+_CHUNK = 8 << 20
+_MOST_INDEX = 256 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """Whose export comes back, onto which disk, from which folder of Drive (empty: the top of one's own).
+
+    ``partial`` takes what Drive has, where that is not what the last list says or there is no list.
+    """
+
+    student: str
+    disk: Path
+    folder: str = ""
+    threads: int = 4
+    partial: bool = False
+
+
+def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
+    """Bring an export back. Raises RefusedError, FailedError; then nothing is on the disk that wasn't.
+
+    A disk that has all of it already, and nothing else, is left as it is.
+    """
+    drive = Drive(client, job.student)
+    with tree.top(job.disk) as home:
+        there = tree.names_at_top(home)
+        header, listed, unlisted = _exported(drive, job)
+        rows = [row for row in listed if not row.gone]
+        with _Source(drive, rows) as source:
+            rows = partial.with_members(rows, source.index)
+            things = _things(rows)
+            # What is there beside a hidden folder of ours comes from a run that was killed while it moved things.
+            changed = not there or WORK in there
+            if not changed and not _has(home, things):
+                raise _not_empty(job.student, there[0])
+            if changed:
+                with placing.writing(sum(row.size for row in things)), placing.work_folder(home, WORK) as work:
+                    restore(work, things, source.content, threads=job.threads)
+                    _publish(work, home)
+    files = [row for row in things if row.kind == FILE]
+    size = sum(row.size for row in files)
+    for path in unlisted:
+        report.problem(path, "it is not as the export's list says, and came as Drive has it")
+    say(f"{shown(job.student)}: {len(files)} files with {size} bytes are on the disk")
+    return {"files": len(files), "bytes": size, "taken": header.taken, "changed": changed}
+
+
+def _exported(drive: Drive, job: Job) -> tuple[Header, list[Row], list[str]]:
+    if job.partial:
+        found = partial.find(drive, job.student, job.folder)
+        return found.header, found.rows, found.unlisted
+    return (*look.exported(drive, job.student, job.folder), [])
+
+
+def _has(home: int, things: Iterable[Row]) -> bool:
+    """Tell whether a disk has just this."""
+    found = scan(home, None)
+    wanted = {row.key: row for row in things}
+    if found.problems or found.special or {_outside(row) for row in found.rows} != set(map(_outside, wanted.values())):
+        return False
+    return all(_same_content(home, row, wanted[row.key]) for row in found.rows if row.kind == FILE)
+
+
+def _outside(row: Row) -> tuple[object, ...]:
+    size = row.size if row.kind == FILE else 0
+    return row.path, row.kind, size, row.mtime_ns, row.mode, row.target
+
+
+def _same_content(home: int, row: Row, wanted: Row) -> bool:
+    with opened(home, row) as file:
+        found = digest(Content(file, row, lambda: see_unchanged(file, row)))
+    return found.sha256 == wanted.sha256 if wanted.sha256 else found.md5 == wanted.md5
+
+
+def _things(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.kind in (FILE, FOLDER, LINK) and row.path]
+
+
+def _not_empty(who: str, name: str) -> FailedError:
+    return FailedError(
+        f"{shown(who)}: the disk is not empty, '{shown(name)}' is on it, and nothing is overwritten: give an empty one"
+    )
+
+
+def _publish(work: int, home: int) -> None:
+    there = set(tree.names_at_top(home))
+    for name in tree.names(work):
+        if name not in there or not placing.identical(work, home, name):
+            placing.publish(work, name, home, name)
+
+
+class _Source:
+    """Contents out of Drive, also those that are in bundles."""
+
+    def __init__(self, drive: Drive, rows: Iterable[Row]) -> None:
+        self._drive = drive
+        self._bundles = {row.path: row for row in rows if row.kind == BUNDLE}
+        self._open: dict[str, Zipped] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> _Source:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for zipped in self._open.values():
+            zipped.close()
+
+    def content(self, row: Row) -> Parts:
+        if not row.bundle:
+            return self._parts(row)
+        return self._zipped(row.bundle).content(row.path[len(row.bundle) + 1 :])
+
+    def _parts(self, row: Row) -> Iterator[bytes]:
+        for start in range(0, row.size, _CHUNK):
+            yield self._drive.content(row.id, start, min(row.size, start + _CHUNK))
+
+    def index(self, path: str) -> list[Row]:
+        """Return what a bundle itself says is in it, by paths in its folder."""
+        return self._zipped(path).rows()
+
+    def _zipped(self, path: str) -> Zipped:
+        with self._lock:
+            if path not in self._open:
+                row = self._bundles[path]
+                file = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
+                for part in self._parts(row):
+                    file.write(part)
+                self._open[path] = Zipped(file, path)
+            return self._open[path]
+
+
+class Zipped:
+    """A bundle's zip, which threads may read. Raises FailedError for what is none."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file = file
+        self._name = name
+        self._lock = threading.Lock()
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except zipfile.BadZipFile as error:
+            raise self._damaged(error) from None
+
+    def close(self) -> None:
+        self._file.close()
+
+    def content(self, path: str) -> Iterator[bytes]:
+        """Yield what a file has, by its path in the folder that was packed."""
+        try:
+            with self._zip.open(packing.FILES + names.encode(path)) as member:
+                while part := member.read(tree.BLOCK):
+                    while len(part) < tree.BLOCK and (more := member.read(tree.BLOCK - len(part))):
+                        part += more
+                    yield part
+        except (KeyError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise self._damaged(error) from None
+
+    def rows(self) -> list[Row]:
+        """Return what the index says is in it."""
+        try:
+            with self._zip.open(packing.INDEX) as index:
+                lines = index.read(_MOST_INDEX).splitlines()
+            return [unpack(json.loads(line)) for line in lines]
+        except (KeyError, zipfile.BadZipFile, EOFError, ValueError) as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> FailedError:
+        return FailedError(
+            f"the bundle '{shown(self._name)}' can't be read ({type(error).__name__}): it is damaged, or none of ours"
+        )
+
+
+def unbundle(file: Path, folder: Path, *, threads: int = 4) -> Progress:
+    """Bring what a bundle's zip has into an empty folder. Raises FailedError."""
+    with file.open("rb") as data, tree.top(folder) as top:
+        there = tree.names_at_top(top)
+        if there and WORK not in there:
+            raise _not_empty(file.name, there[0])
+        zipped = Zipped(data, file.name)
+        rows = zipped.rows()
+        size = sum(row.size for row in rows)
+        with placing.writing(size), placing.work_folder(top, WORK) as work:
+            progress = restore(work, rows, lambda row: zipped.content(row.path), threads=threads)
+            _publish(work, top)
+    return progress

@@ -1,0 +1,151 @@
+"""What Drive really has, where what we know may not be so: the state was lost, or somebody was at work in Drive.
+
+Drive's lists may be late, so of what a list lacks each is asked for by itself before it counts as gone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..result import FailedError, shown
+from . import manifest, names
+from .manifest import Header
+from .objects import TOP, Drive, Fact
+from .rows import BUNDLE, FILE, FOLDER, MANIFEST, UNKNOWN, Key, Row
+
+_SUFFIX = ".bundle.zip"
+_CHUNK = 8 << 20
+
+
+def facts(drive: Drive, shared: str, known: Iterable[Row]) -> dict[str, Fact]:
+    """Return all that Drive has of a student, by id. Raises RefusedError."""
+    found = {fact.id: fact for fact in drive.all(shared)}
+    for row in known:
+        there = found.get(row.id)
+        if not row.id or (there is not None and (there.md5, there.name) == (row.md5, row.name)):
+            continue
+        now = drive.get(row.id)
+        if now is not None and not now.trashed:
+            found[row.id] = now
+        else:
+            found.pop(row.id, None)
+    return found
+
+
+def find_top(found: Mapping[str, Fact], folder: str, expected: str = "") -> Fact | None:
+    """Return the folder of a student's export, of several the one that has a list."""
+    tops = [
+        fact for fact in found.values() if fact.role == TOP and (fact.id == expected or folder in ("", fact.parent))
+    ]
+    listed = {fact.parent for fact in found.values() if fact.role == MANIFEST}
+    tops.sort(key=lambda fact: (fact.id != expected, fact.id not in listed, fact.id))
+    return tops[0] if tops else None
+
+
+def download(drive: Drive, fact: Fact, path: Path) -> None:
+    """Bring a file from Drive. Raises RefusedError, OSError."""
+    with path.open("wb") as file:
+        for start in range(0, fact.size, _CHUNK):
+            file.write(drive.content(fact.id, start, min(fact.size, start + _CHUNK)))
+
+
+def listed(drive: Drive, found: Mapping[str, Fact], top: str, work: Path) -> tuple[Header, list[Row]] | None:
+    """Return the list that is in Drive; None where there is none, for then no export has come to its end."""
+    lists = [fact for fact in found.values() if fact.role == MANIFEST and fact.parent == top]
+    if not lists:
+        return None
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        path = Path(folder) / "from-drive.jsonl.gz"
+        download(drive, min(lists, key=lambda fact: fact.id), path)
+        header, rows = manifest.read(path)
+        return header, list(rows)
+
+
+def adopt(found: Mapping[str, Fact], known: Iterable[Row], top: str) -> list[Row]:
+    """Return the rows of what Drive has below a folder. What is known beside that is kept for what is as it was."""
+    by_id = {row.id: row for row in known if row.id}
+    members: dict[str, list[Row]] = defaultdict(list)
+    for one in known:
+        if one.bundle:
+            members[one.bundle].append(one)
+    inside: dict[str, list[Fact]] = defaultdict(list)
+    for fact in found.values():
+        inside[fact.parent].append(fact)
+    rows: dict[Key, Row] = {("", FOLDER): Row("", FOLDER, id=top)}
+    todo = [("", top)]
+    while todo:
+        path, folder = todo.pop()
+        # Of two with one name the one that we know is first, the other is left alone.
+        for fact in sorted(inside[folder], key=lambda fact: (fact.id not in by_id, fact.id)):
+            if (row := _row(fact, path, by_id.get(fact.id))) is None or row.key in rows:
+                continue
+            rows[row.key] = row
+            if row.kind == FOLDER:
+                todo.append((row.path, fact.id))
+            if row.kind == BUNDLE and row.mtime_ns != UNKNOWN:
+                before = by_id[fact.id].path
+                for member in members[before]:
+                    moved = replace(member, path=row.path + member.path[len(before) :], bundle=row.path)
+                    rows[moved.key] = moved
+    return list(rows.values())
+
+
+def _row(fact: Fact, folder: str, known: Row | None) -> Row | None:
+    if fact.role == MANIFEST:
+        return Row("", MANIFEST, id=fact.id) if not folder else None
+    name = fact.name
+    kind = FOLDER if fact.folder else BUNDLE if fact.role == BUNDLE else FILE
+    if kind == BUNDLE:
+        name = name.removesuffix(_SUFFIX)
+    name = names.decode(name)
+    # What was given such a name in Drive is not ours any more.
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        return None
+    path = names.join(folder, name)
+    if known is not None and known.kind == kind and (known.md5, known.size) == (fact.md5, fact.size):
+        return replace(known, path=path)
+    mtime_ns = 0 if kind == FOLDER else UNKNOWN
+    return Row(path, kind, fact.size, mtime_ns, id=fact.id, md5=fact.md5, gone=known.gone if known else False)
+
+
+def exported(drive: Drive, student: str, folder: str) -> tuple[Header, list[Row]]:
+    """Return the list of a student's last complete export, from Drive. Raises FailedError, RefusedError."""
+    shared = shared_drive(drive, student, folder)
+    found = {fact.id: fact for fact in drive.all(shared)}
+    top = find_top(found, folder)
+    there = None
+    if top is not None:
+        with tempfile.TemporaryDirectory() as work:
+            there = listed(drive, found, top.id, Path(work))
+    if there is None:
+        raise FailedError(
+            f"{shown(student)}: there is no complete export in Drive that the account can see: "
+            "look at the folder and the credentials, export first, or import what there is (partial)"
+        )
+    return there
+
+
+def shared_drive(drive: Drive, student: str, folder: str) -> str:
+    """Return the shared drive that a folder is in, empty for somebody's own. Raises FailedError where there is none."""
+    if not folder:
+        return ""
+    fact = drive.get(folder)
+    if fact is None or fact.trashed or not fact.folder:
+        raise FailedError(
+            f"{shown(student)}: Drive has no folder '{shown(folder)}' for the account of the credentials: "
+            "give a folder's or shared drive's id, and let the account be a member there"
+        )
+    return fact.drive
+
+
+def see_writable(drive: Drive, student: str, folder: str) -> None:
+    """Raise FailedError where the account may look into a folder and not make files there."""
+    if not drive.writable(folder):
+        raise FailedError(
+            f"{shown(student)}: the account of the credentials may not make files in Drive's folder '{shown(folder)}': "
+            "make it content manager of the shared drive, or editor of the folder"
+        )

@@ -1,0 +1,193 @@
+"""Students one after the other, each with a result of their own, and what one of them meets that all will meet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import result
+from ..result import MOST_NAMES, FailedError, because, say, shown
+from . import credentials, export, importing, look, verify
+from .client import Client, RefusedError
+from .objects import Drive
+from .pacer import Bucket, Pacer, project_bucket
+from .reasons import Treatment
+from .report import Report, outcome_of
+from .request import Asked
+from .state import folder_name
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which Drive, for tests another than Google's; how long to wait for one answer, and for any (seconds)."""
+
+    address: str = ""
+    timeout_s: float = 60.0
+    patience_s: float = 900.0
+
+
+GOOD = ("complete", "unchanged", "proven", "restored", "ready", "counted")
+# https://support.google.com/a/answer/7338880, bin included.
+MOST_ITEMS = 500_000
+
+
+def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | None) -> dict[str, Any]:
+    """Do what is asked for each student, whatever becomes of the others; return how many came to what."""
+    if results is not None and not results.is_dir():
+        raise FailedError(f"'{shown(str(results))}' is no folder for the results: make it first")
+    run = _Run(command, where)
+    outcomes: Counter[str] = Counter()
+    failed: list[str] = []
+    for one in asked:
+        done = run.one(one)
+        _tell(done, results)
+        outcomes[done["outcome"]] += 1
+        if done["outcome"] not in GOOD:
+            failed.append(one.student)
+    summary: dict[str, Any] = {"students": len(asked), **outcomes, "failed_students": failed}
+    if failed:
+        named = ", ".join(shown(name) for name in failed[:MOST_NAMES])
+        more = f" and {len(failed) - MOST_NAMES} more" if len(failed) > MOST_NAMES else ""
+        summary["failed"] = f"{command} did not end well for {len(failed)} of {len(asked)} students: {named}{more}"
+    return summary
+
+
+def _tell(done: dict[str, Any], results: Path | None) -> None:
+    data = result.encoded(done)
+    say(data.decode())
+    if results is not None:
+        path = results / f"{folder_name(done['student'])}.json"
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise FailedError(
+                f"{shown(done['student'])}: the result can't be written to '{shown(str(results))}' ({because(error)}): "
+                "give a folder that can be written"
+            ) from None
+
+
+class _Run:
+    def __init__(self, command: str, where: Where) -> None:
+        self._do = _COMMANDS[command]
+        self._where = where
+        self._pacers: dict[tuple[str, str], Pacer] = {}
+        self._project: Bucket | None = None
+        # What Drive has refused to all who go into a folder, or to all of an identity.
+        self._closed: dict[object, RefusedError] = {}
+
+    def one(self, asked: Asked) -> dict[str, Any]:
+        report = Report(asked.student)
+        closed = self._closed.get(asked.folder) or self._closed.get(asked.identity)
+        if closed is not None:
+            return report.result(outcome_of(closed), closed) | {"calls": 0}
+        client = self._client(asked)
+        try:
+            outcome, more = self._do(asked, client, report)
+            done = report.result(outcome) | more
+        except RefusedError as error:
+            self._close(asked, error)
+            done = report.result(outcome_of(error), error)
+        except FailedError as error:
+            done = report.result("failed", error) | error.details
+        except OSError as error:
+            place = f" at '{shown(str(error.filename))}'" if error.filename else ""
+            why = f"the system refuses something{place} ({because(error)}): look at the disks, then run this again"
+            done = report.result("failed", FailedError(f"{shown(asked.student)}: {why}"))
+        done["calls"] = client.calls
+        say(_sentence(done))
+        return done
+
+    def _close(self, asked: Asked, error: RefusedError) -> None:
+        if error.treatment is Treatment.DRIVE and asked.folder:
+            self._closed[asked.folder] = error
+        elif error.treatment is Treatment.DAY:
+            self._closed[asked.identity] = error
+
+    def _client(self, asked: Asked) -> Client:
+        if self._project is None:
+            self._project = project_bucket(asked.rates)
+        if asked.identity not in self._pacers:
+            self._pacers[asked.identity] = Pacer(asked.rates, self._project)
+        return Client(
+            credentials.load(asked.credentials, asked.subject, asked.student),
+            self._pacers[asked.identity],
+            address=self._where.address,
+            timeout_s=self._where.timeout_s,
+            patience_s=self._where.patience_s,
+        )
+
+
+def _sentence(done: dict[str, Any]) -> str:
+    if done["failed"]:
+        return str(done["failed"])
+    sent = f"{done.get('uploaded_files', 0)} files with {done.get('uploaded_bytes', 0)} bytes sent"
+    problems = f", {done['problems_count']} problems" if done["problems_count"] else ""
+    return f"{shown(done['student'])}: {done['outcome']}, {sent}, {done['calls']} calls{problems}"
+
+
+# What it came to, and what more there is to tell.
+Done = tuple[str, dict[str, Any]]
+
+
+def _export(asked: Asked, client: Client, report: Report) -> Done:
+    assert asked.source is not None  # noqa: S101 - the request was checked
+    assert asked.state is not None  # noqa: S101
+    job = export.Job(
+        asked.student,
+        asked.source,
+        asked.state,
+        asked.folder,
+        asked.name,
+        asked.exclude,
+        asked.bundle,
+        asked.prune,
+        asked.threads,
+        asked.look,
+        asked.writes_per_second,
+    )
+    return export.run(job, client, report), {}
+
+
+def _verify(asked: Asked, client: Client, _report: Report) -> Done:
+    job = verify.Job(asked.student, asked.folder, asked.sample, asked.seed, asked.state, asked.threads)
+    return "proven", verify.run(job, client)
+
+
+def _import(asked: Asked, client: Client, report: Report) -> Done:
+    assert asked.disk is not None  # noqa: S101 - the request was checked
+    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial)
+    return "restored", importing.run(job, client, report)
+
+
+def _check(asked: Asked, client: Client, _report: Report) -> Done:
+    drive = Drive(client, asked.student)
+    shared = look.shared_drive(drive, asked.student, asked.folder)
+    if not asked.folder:
+        # An id costs little, and nobody without a right to make files gets one.
+        drive.new_id(1)
+    else:
+        look.see_writable(drive, asked.student, asked.folder)
+    return "ready", {"shared_drive": shared}
+
+
+def _count(asked: Asked, client: Client, _report: Report) -> Done:
+    drive = Drive(client, asked.student)
+    shared = look.shared_drive(drive, asked.student, asked.folder)
+    if not shared:
+        raise FailedError(
+            f"{shown(asked.student)}: '{shown(asked.folder)}' is in no shared drive: there is no such limit"
+        )
+    items = drive.count(shared)
+    return "counted", {"shared_drive": shared, "items": items, "items_left": max(0, MOST_ITEMS - items)}
+
+
+_COMMANDS: dict[str, Callable[[Asked, Client, Report], Done]] = {
+    "export": _export,
+    "verify": _verify,
+    "import": _import,
+    "check": _check,
+    "count": _count,
+}

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from coursehub_tools import tree
+from coursehub_tools.drive import arranging, bundle, importing, packing, plan
+from coursehub_tools.drive.ignore import Ignore
+from coursehub_tools.drive.restoring import restore
+from coursehub_tools.drive.rows import BUNDLE, FILE, FOLDER, LINK, Row
+from coursehub_tools.drive.scan import scan
+from coursehub_tools.result import FailedError
+
+from tests.unit.images.tools.trees import describe, fill
+
+
+def many(folder: str, count: int, size: int) -> list[Row]:
+    return [Row(folder, FOLDER)] + [Row(f"{folder}/{number}", FILE, size) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "bundled"),
+    [
+        (many("a", 100, 1000), {"a"}),
+        (many("a", 99, 1000), set()),
+        (many("a", 100, 17 << 10), set()),
+        ([Row("up", FOLDER), *many("up/a", 100, 10), Row("up/large", FILE, 10 << 20)], {"up/a"}),
+        ([Row("up", FOLDER), *many("up/a", 100, 10), *many("up/b", 100, 10)], {"up"}),
+        ([Row(str(number), FILE, 1) for number in range(1000)], set()),
+    ],
+)
+def test_folders_of_many_tiny_files_are_bundled(rows: list[Row], bundled: set[str]) -> None:
+    assert bundle.choose(rows, [], bundle.AUTO, 2) == bundled
+    assert bundle.choose(rows, [], bundle.NEVER, 2) == set()
+
+
+def test_where_drive_takes_files_fast_nothing_is_bundled() -> None:
+    rows = many("a", 1000, 10_000)
+    # 1 MB again for each change is 0.2 s; a thousand files by themselves are less.
+    assert bundle.choose(rows, [], bundle.AUTO, 2) == {"a"}
+    assert bundle.choose(rows, [], bundle.AUTO, 10_000) == set()
+
+
+def test_what_was_exported_one_way_stays_so() -> None:
+    rows = many("a", 100, 10)
+    assert bundle.choose(rows, rows, bundle.AUTO, 2) == set()
+    assert bundle.choose(many("a", 3, 10), [Row("a", BUNDLE, id="1")], bundle.AUTO, 2) == {"a"}
+
+
+def test_always_bundles_the_folders_at_the_top() -> None:
+    rows = [Row("a", FOLDER), Row("a/b", FOLDER), Row("c", FILE)]
+    assert bundle.choose(rows, [], bundle.ALWAYS, 2) == {"a"}
+
+
+def bundled(home: Path, folder: str, work: Path, to: Path) -> tuple[Row, tuple[Row, ...]]:
+    with tree.top(home) as top:
+        wanted = arranging.arrange(scan(top, Ignore()).rows, {folder})
+        steps = plan.plan([], wanted, {})
+        action = next(action for action in steps.files if action.row.kind == BUNDLE)
+        with packing.content_of(top, action, work) as (content, members):
+            to.write_bytes(content.read(0, content.row.size))
+            return content.row, members
+
+
+def test_a_bundle_has_the_same_bytes_for_the_same_files(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        fill(tmp_path / name)
+        times = {"course": 7, "course/week 1": 9, "course/link": 5, "course/nowhere": 6}
+        for path in [*(tmp_path / name).rglob("*"), tmp_path / name]:
+            at = times.get(str(path.relative_to(tmp_path / name)), 1_000_000_000)
+            os.utime(path, ns=(at, at), follow_symlinks=False)
+    rows = [bundled(tmp_path / name, "course", tmp_path, tmp_path / f"{name}.zip")[0] for name in ("one", "other")]
+    assert rows[0] == rows[1]
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "other.zip").read_bytes()
+
+
+def test_a_bundle_is_a_zip_with_an_index_and_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    fill(tmp_path / "home")
+    row, members = bundled(tmp_path / "home", "course", tmp_path, tmp_path / "zip")
+    assert row.size == (tmp_path / "zip").stat().st_size
+    with zipfile.ZipFile(tmp_path / "zip") as zipped:
+        assert zipped.testzip() is None
+        assert zipped.read("files/week 1/notes.ipynb") == b'{"cells": []}'
+    notes = next(one for one in members if one.path == "course/week 1/notes.ipynb")
+    assert notes.sha256 == hashlib.sha256(b'{"cells": []}').hexdigest()
+    (tmp_path / "back").mkdir()
+    importing.unbundle(tmp_path / "zip", tmp_path / "back")
+    assert describe(tmp_path / "back") == describe(tmp_path / "home/course")
+
+
+def test_what_is_no_bundle_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "zip").write_bytes(b"no zip")
+    (tmp_path / "back").mkdir()
+    with pytest.raises(FailedError, match="can't be read"):
+        importing.unbundle(tmp_path / "zip", tmp_path / "back")
+    with zipfile.ZipFile(tmp_path / "zip", "w") as zipped:
+        zipped.writestr("a", "b")
+    with pytest.raises(FailedError, match="none of ours"):
+        importing.unbundle(tmp_path / "zip", tmp_path / "back")
+    assert list((tmp_path / "back").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [Row("a/b", FILE)],
+        [Row("a", LINK, target="/"), Row("a/b", FILE)],
+        [Row("a", FILE), Row("a", FOLDER)],
+    ],
+)
+def test_rows_that_make_no_tree_are_refused(tmp_path: Path, rows: list[Row]) -> None:
+    with tree.top(tmp_path) as top, pytest.raises(FailedError, match="damaged"):
+        restore(top, rows, lambda _row: [], threads=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_content_that_is_not_as_listed_is_refused(tmp_path: Path) -> None:
+    row = Row("a", FILE, 4, 5, 0o644, sha256=hashlib.sha256(b"good").hexdigest())
+    with tree.top(tmp_path) as top, pytest.raises(FailedError, match="'a' is not in Drive as"):
+        restore(top, [row], lambda _row: [b"evil"], threads=1)
+
+
+def test_holes_are_holes_again(tmp_path: Path) -> None:
+    size = 64 << 20
+    digest = hashlib.sha256(bytes(size)).hexdigest()
+    row = Row("sparse", FILE, size, 5, 0o644, sha256=digest)
+    with tree.top(tmp_path) as top:
+        restore(top, [row], lambda _row: (bytes(8 << 20) for _part in range(8)), threads=1)
+    status = (tmp_path / "sparse").stat()
+    assert (status.st_size, status.st_blocks) == (size, 0)

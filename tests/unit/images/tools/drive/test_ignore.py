@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from coursehub_tools import tree
+from coursehub_tools.drive.ignore import Ignore, student_lines
+from coursehub_tools.result import FailedError
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "out"),
+    [
+        (".ipynb_checkpoints", True, True),
+        ("a/b/__pycache__", True, True),
+        (".venv", True, True),
+        (".venv", False, False),
+        ("a/venv", True, True),
+        (".cache", True, True),
+        ("notes.ipynb", False, False),
+        ("venv.txt", False, False),
+        ("sub/lost+found", True, False),
+        ("\udcff.nfs", False, False),
+        (".nfs000\udcff", False, True),
+    ],
+)
+def test_what_programs_make_again_stays_at_home(path: str, folder: bool, out: bool) -> None:
+    assert Ignore().leaves_out(path, folder=folder) is out
+
+
+def test_the_student_has_the_last_word() -> None:
+    ignore = Ignore(["*.csv", "/data"], ["!keep.csv", "!venv/", "data2"])
+    assert ignore.leaves_out("a.csv", folder=False)
+    assert not ignore.leaves_out("keep.csv", folder=False)
+    assert not ignore.leaves_out("venv", folder=True)
+    assert ignore.leaves_out("data", folder=True)
+    assert not ignore.leaves_out("a/data", folder=True)
+    assert ignore.leaves_out("a/data2", folder=False)
+
+
+def test_lines_that_can_not_be_used_are_named() -> None:
+    ignore = Ignore([], ["*a*a*a*a*a*b", "/", "good", *["x"] * 1000])
+    assert ignore.problems[0] == ".driveignore line 1: '*a*a*a*a*a*b' has more than 4 stars"
+    assert "more than 1000 lines" in ignore.problems[-1]
+    assert ignore.leaves_out("good", folder=False)
+    assert not ignore.leaves_out("b", folder=False)
+
+
+def test_the_courses_lines_are_refused_if_they_are_none() -> None:
+    with pytest.raises(FailedError, match="the course's exclude '!' can't be used"):
+        Ignore(["!"])
+
+
+def test_the_students_file_is_read_if_it_is_one(tmp_path: Path) -> None:
+    with tree.top(tmp_path) as home:
+        assert student_lines(home) == []
+        (tmp_path / ".driveignore").write_bytes(b"*.csv\r\n\xff\n")
+        assert student_lines(home) == ["*.csv", "\udcff"]
+        (tmp_path / ".driveignore").unlink()
+        (tmp_path / "other").write_text("*", encoding="utf-8")
+        (tmp_path / ".driveignore").symlink_to("other")
+        assert student_lines(home) == []
+        (tmp_path / ".driveignore").unlink()
+        os.mkfifo(tmp_path / ".driveignore")
+        assert student_lines(home) == []

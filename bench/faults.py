@@ -31,6 +31,7 @@ CASES = {
     "redis_wiped": "Redis is wiped",
     "redis_full": "Redis is full",
     "hub_node_stopped": "the hub's node stops",
+    "database_node_stopped": "the node of a database in the cluster stops",
     "student_node_stopped": "a student's node stops (the others' requests)",
     "api_away": "the API server is away for 3 min; a start is asked for",
     "database_full": "the database's disk is full, and grows",

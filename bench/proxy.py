@@ -145,7 +145,7 @@ def listens(port: int) -> bool:
 @contextmanager
 def echo(status: int, count: int) -> Iterator[list[int]]:
     """Run what stands behind the proxies; give the ports of so many servers."""
-    ports = [free_port() for _ in range(count)]
+    ports = [free_port() for _server in range(count)]
     with process(CLIENT_CORE, [sys.executable, str(ROOT / "bench/echo.py"), *map(str, (status, *ports))], ports[-1]):
         yield ports
 
@@ -167,14 +167,14 @@ def peer(program: Path, nobody: int) -> Iterator[Running]:
 def ours(folder: Path, traefik: Path, image: str, nobody: int) -> Iterator[Running]:
     """Run traefik and Redis with the role's settings, on other ports."""
     hub.play("proxy", folder="bench/playbooks", target=str(folder))
-    port, api, ready, store = (free_port() for _ in range(4))
+    port, api, ready, store = (free_port() for _port in range(4))
     password, api_password = secrets.token_hex(16), secrets.token_hex(16)
     hashed = subprocess.run(
         ["openssl", "passwd", "-apr1", api_password], check=True, capture_output=True, text=True
     ).stdout
     (folder / "api-users").write_text(f"hub:{hashed}", encoding="utf-8")
     objects = list(yaml.safe_load_all((folder / "traefik.yaml").read_text(encoding="utf-8")))
-    routes = next(one for one in objects if one["kind"] == "ConfigMap")["data"]["traefik.yaml"]
+    routes = config_map(objects)["traefik.yaml"]
     for there, here in (
         ("http://hub.bench:8081", f"http://127.0.0.1:{nobody}"),
         ("http://127.0.0.1:8083", f"http://127.0.0.1:{nobody}"),
@@ -211,6 +211,12 @@ def ours(folder: Path, traefik: Path, image: str, nobody: int) -> Iterator[Runni
         yield Running(port, number, told)
 
 
+def config_map(objects: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the files of the one ConfigMap among the objects."""
+    (found,) = [one for one in objects if one["kind"] == "ConfigMap"]
+    return dict(found["data"])
+
+
 def traefik_settings(objects: Sequence[dict[str, Any]]) -> dict[str, str]:
     """Return the variables that the role sets for traefik, but for secrets."""
     deployment = next(one for one in objects if one["kind"] == "Deployment")
@@ -223,7 +229,7 @@ def traefik_settings(objects: Sequence[dict[str, Any]]) -> dict[str, str]:
 def redis(folder: Path, image: str, port: int, password: str) -> Iterator[None]:
     """Run the Redis of the proxy's image with the role's settings."""
     objects = list(yaml.safe_load_all((folder / "redis.yaml").read_text(encoding="utf-8")))
-    settings = next(one for one in objects if one["kind"] == "ConfigMap")["data"]["redis.conf"]
+    settings = config_map(objects)["redis.conf"]
     data = folder / "redis"
     data.mkdir()
     (data / "redis.conf").write_text(

@@ -199,14 +199,17 @@ def at_work(url: str, report: Path) -> Iterator[Load]:
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda student: student.start(240), students))
     working = Load(students).start()
-    yield working
-    working.stop()
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps({one.name: asdict(one) for one in working.outcomes}, indent=2), encoding="utf-8")
-    for one in working.outcomes:
-        print(one)
-    for student in students:
-        student.stop()
+    try:
+        yield working
+    finally:
+        working.stop()
+        report.parent.mkdir(parents=True, exist_ok=True)
+        told = {one.name: asdict(one) for one in working.outcomes}
+        report.write_text(json.dumps(told, indent=2), encoding="utf-8")
+        for one in working.outcomes:
+            print(one)
+        for student in students:
+            student.stop()
 
 
 def _page(student: Student, path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from tests.e2e.cluster import Cluster, Object, says_ready
 from tests.e2e.faults.waits import seconds_until
@@ -56,20 +56,32 @@ def out_of_service(node: Object) -> bool:
 
 def move_away_from(cluster: Cluster, node: str, namespace: str, *selectors: str) -> None:
     """Let pods run on other nodes than this one, as if chance had put them there."""
-    path = cluster.kube.path("v1", "Node", None, node)
-    cluster.kube.merge(path, {"spec": {"unschedulable": True}})
+    _move(cluster, [node], namespace, selectors)
+
+
+def bring_to(cluster: Cluster, node: str, namespace: str, *selectors: str) -> None:
+    """Let pods run on this node."""
+    names = [str(one["metadata"]["name"]) for one in cluster.kube.list("v1", "Node")]
+    _move(cluster, [name for name in names if name != node], namespace, selectors)
+
+
+def _move(cluster: Cluster, nodes: Collection[str], namespace: str, selectors: Sequence[str]) -> None:
+    paths = [cluster.kube.path("v1", "Node", None, node) for node in nodes]
+    for path in paths:
+        cluster.kube.merge(path, {"spec": {"unschedulable": True}})
     try:
         for selector in selectors:
             for pod in cluster.pods(namespace, selector):
-                if pod["spec"].get("nodeName") == node:
+                if pod["spec"].get("nodeName") in nodes:
                     cluster.delete("v1", "Pod", pod["metadata"]["name"], namespace)
         seconds_until(
             lambda: all(
-                says_ready(pod) and pod["spec"].get("nodeName") != node
+                says_ready(pod) and pod["spec"].get("nodeName") not in nodes
                 for selector in selectors
                 for pod in cluster.pods(namespace, selector)
             ),
             180,
         )
     finally:
-        cluster.kube.merge(path, {"spec": {"unschedulable": False}})
+        for path in paths:
+            cluster.kube.merge(path, {"spec": {"unschedulable": False}})

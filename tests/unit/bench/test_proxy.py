@@ -33,7 +33,7 @@ def test_answers_that_are_none_are_counted() -> None:
 
 
 async def _loaded(kind: str, connections: int, status: int) -> proxy_load.Seen:
-    ports = [free_port() for _ in range(2)]
+    ports = [free_port() for _server in range(2)]
     server = asyncio.ensure_future(echo.serve(status, *ports))
     await asyncio.sleep(0.1)
     try:

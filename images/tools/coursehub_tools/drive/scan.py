@@ -94,12 +94,10 @@ def opened(home: int, row: Row) -> Iterator[int]:
 
     Raises OSError; ChangedError where it has another size or time than it had.
     """
-    with (
-        beneath(home, row.path) as (folder, name),
-        tree.open_file(tree.look(folder, name, row.path), unlock=True) as file,
-    ):
-        see_unchanged(file, row)
-        yield file
+    with beneath(home, row.path) as (folder, name):  # noqa: SIM117 - pylint knows the names only from here on
+        with tree.open_file(tree.look(folder, name, row.path), unlock=True) as file:
+            see_unchanged(file, row)
+            yield file
 
 
 def _enter(folder: int, name: str) -> int:

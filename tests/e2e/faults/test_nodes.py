@@ -77,8 +77,8 @@ def test_the_databases_node_stops(load: Load, cluster: Cluster, url: str) -> Non
             seconds_until(lambda: can_log_in(url), 180)
             case.recovery_s = time.monotonic() - begun
             after = Student(url, f"after-{time.time_ns():x}").login()
-        # The database that was frozen wakes up, and would write on where it was. A server looks once a minute whether its
-        # files are its own.
+        # The database that was frozen wakes up, and would write on where it was. A server looks once a minute whether
+        # its files are its own.
         time.sleep(75)
     for student in (before, after):
         assert student.get("/hub/home").status_code == 200, student.name

@@ -12,7 +12,7 @@ import aiohttp
 
 PAUSE_S = 2.0
 # A server that is gone does not refuse, it is silent, and the kernel alone tries for 134 s to connect, more and more
-# seldom: a start came 100 s after the server was back.
+# seldom.
 REQUEST_TIMEOUT_S = 10
 LOG = logging.getLogger("coursehub")
 

@@ -35,7 +35,7 @@ WATCH_TIMEOUT_S = 20
 
 
 class Enduring:
-    """A watch on the cluster that does not end, and goes on seconds after the API server is back.
+    """A watch on the cluster that does not end, and goes on seconds after the API server can be reached again.
 
     KubeSpawner's waits longer and longer for one that is away, and gives up after 51 s: silently, where the hub has one
     namespace. The hub calls itself healthy then, and each start fails when its time is over.

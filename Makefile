@@ -27,7 +27,7 @@ lab: setup ## build all that the lab is made of, with no cluster
 	cd lab && ../.venv/bin/python -m builder --cache $(CACHE)
 
 test: lint unit integration ## lint, unit tests, and the whole on a cluster of its own
-	PYTEST_ADDOPTS='-m "not slow"' $(MAKE) scenario S='default disks'
+	PYTEST_ADDOPTS='-m "not slow"' $(MAKE) scenario S='default disks faults'
 
 setup:
 	@python3 scripts/setup.py runtime

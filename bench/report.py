@@ -34,8 +34,11 @@ def p95(seconds: Sequence[float]) -> float:
     return sorted(seconds)[-(-len(seconds) * 95 // 100) - 1]
 
 
-def write(name: str, figures: Mapping[str, float], **more: Any) -> Path:
-    """Write ``build/bench/<name>.json``; return its path. ``more`` goes beside the figures."""
+def write(name: str, figures: Mapping[str, float | None], **more: Any) -> Path:
+    """Write ``build/bench/<name>.json``; return its path. ``more`` goes beside the figures.
+
+    A figure is None where what it tells of did not happen.
+    """
     path = ROOT / f"build/bench/{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"bench": name, "figures": figures, "date": today(), "machine": machine(), **more}

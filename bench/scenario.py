@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .report import ROOT, fail
@@ -24,19 +26,21 @@ def remove() -> None:
     _molecule("destroy", "default")
 
 
-def play(playbook: str, **variables: Any) -> bool:
+def play(playbook: str, variables: Mapping[str, Any], environment: Mapping[str, str] = MappingProxyType({})) -> bool:
     """Run a playbook as Molecule does; tell whether it ended well."""
-    command = [".venv/bin/ansible-playbook", "-i", INVENTORY, "-e", json.dumps(variables), playbook]
-    installed = {
+    command = [".venv/bin/ansible-playbook", "-i", INVENTORY, "-e", json.dumps(dict(variables)), playbook]
+    all_of_it = {
+        **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/installed"),
         "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+        **environment,
     }
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **installed}, check=False).returncode == 0
+    return subprocess.run(command, cwd=ROOT, env=all_of_it, check=False).returncode == 0
 
 
-def verify(tests: str) -> bool:
-    """Run a folder of tests against the cluster; tell whether all passed."""
-    return play("molecule/verify.yml", tests=tests)
+def verify(tests: str, only: str) -> bool:
+    """Run those of a folder's tests that a ``-k`` of pytest picks against the cluster; tell whether all passed."""
+    return play("molecule/verify.yml", {"tests": tests}, {"PYTEST_ADDOPTS": f"-k '{only}'"})
 
 
 def _molecule(verb: str, name: str) -> None:

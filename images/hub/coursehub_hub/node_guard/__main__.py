@@ -16,7 +16,7 @@ from .cluster import Cluster, Error
 from .guard import Guard
 
 LOG = logging.getLogger("coursehub.node_guard")
-LOOK_S = 5
+LOOK_S = 2
 
 
 async def run() -> None:

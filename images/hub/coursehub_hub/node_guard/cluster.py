@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from kubernetes_asyncio import client, config
@@ -9,6 +10,8 @@ from kubernetes_asyncio import client, config
 from .plan import OURS, TAINT, Object, Remove
 
 REQUEST_TIMEOUT_S = 5
+# The namespace of the kubelets' Leases, each with the name of its node.
+LEASES = "kube-node-lease"
 Error = client.ApiException
 
 
@@ -20,10 +23,16 @@ class Cluster:
         api = client.ApiClient()
         self._plain = api.sanitize_for_serialization
         self._core = client.CoreV1Api(api)
+        self._coordination = client.CoordinationV1Api(api)
         self._namespaces = namespaces
 
     async def nodes(self) -> list[Object]:
         return self._items(await self._core.list_node(_request_timeout=REQUEST_TIMEOUT_S))
+
+    async def renewed(self) -> dict[str, str]:
+        """Return when each node's Lease was renewed."""
+        found = await self._coordination.list_namespaced_lease(LEASES, _request_timeout=REQUEST_TIMEOUT_S)
+        return {lease["metadata"]["name"]: lease["spec"].get("renewTime", "") for lease in self._items(found)}
 
     async def pods(self) -> list[Object]:
         """Return the pods of the hub's and the students' namespaces."""
@@ -47,7 +56,8 @@ class Cluster:
         found = self._plain(await self._core.read_node(node, _request_timeout=REQUEST_TIMEOUT_S))
         taints = [taint for taint in found["spec"].get("taints") or [] if taint["key"] != TAINT]
         if out:
-            taints.append({"key": TAINT, "value": OURS, "effect": "NoExecute"})
+            now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            taints.append({"key": TAINT, "value": OURS, "effect": "NoExecute", "timeAdded": now})
         # With the version that was read: a taint that someone else sets meanwhile must not be lost.
         body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": {"taints": taints}}
         await self._core.patch_node(

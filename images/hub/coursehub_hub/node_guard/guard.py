@@ -12,6 +12,7 @@ from typing import Protocol
 import aiohttp
 
 from .plan import Leave, Object, Remove, Taint, Untaint, look_at, plan, silent
+from .silence import Silence
 
 LOG = logging.getLogger("coursehub.node_guard")
 # A server that is there answers in milliseconds; a node is only called lost when none of these says anything.
@@ -44,6 +45,7 @@ class Cluster(Protocol):
     """What the guard asks, and does; see ``cluster``."""
 
     async def nodes(self) -> list[Object]: ...
+    async def renewed(self) -> dict[str, str]: ...
     async def pods(self) -> list[Object]: ...
     async def drivers(self) -> dict[tuple[str, str], str]: ...
     async def taint(self, node: str, *, out: bool) -> None: ...
@@ -56,18 +58,19 @@ class Guard:
     def __init__(self, cluster: Cluster, fencing: frozenset[str]) -> None:
         self._cluster = cluster
         self._fencing = fencing
+        self._silence = Silence()
         self._said: set[str] = set()
 
     async def look(self) -> None:
         """Look once, and do what is to be done. Raises the cluster client's Error."""
         begun = time.monotonic()
         nodes = await self._cluster.nodes()
-        lost = silent(nodes)
+        lost = silent(nodes, self._silence.look(await self._cluster.renewed(), time.monotonic()))
         pods: list[Object] = await self._cluster.pods() if lost else []
         drivers = await self._cluster.drivers() if lost else {}
         there = await answering(lost, look_at(pods))
         said: set[str] = set()
-        for action in plan(nodes, pods, there, drivers, self._fencing, datetime.now(UTC)):
+        for action in plan(nodes, lost, pods, there, drivers, self._fencing, datetime.now(UTC)):
             if time.monotonic() - begun > STALE_S:
                 return
             match action:

@@ -58,9 +58,12 @@ class Leave:
 Action = Taint | Untaint | Remove | Leave
 
 
-def silent(nodes: Iterable[Object]) -> list[str]:
-    """Return the nodes whose kubelet says nothing any more: one that says that it is not well is there."""
-    return sorted(node["metadata"]["name"] for node in nodes if _ready(node).get("status") == "Unknown")
+def silent(nodes: Iterable[Object], unrenewed: Set[str]) -> list[str]:
+    """Return the nodes whose kubelet says nothing any more: one that says that it is not well is there.
+
+    ``unrenewed`` are those whose Lease has run out, see ``silence``; Kubernetes says it later.
+    """
+    return sorted(_name(node) for node in nodes if _ready(node).get("status") == "Unknown" or _name(node) in unrenewed)
 
 
 def look_at(pods: Iterable[Object]) -> dict[str, list[str]]:
@@ -77,6 +80,7 @@ def look_at(pods: Iterable[Object]) -> dict[str, list[str]]:
 
 def plan(
     nodes: list[Object],
+    lost: list[str],
     pods: list[Object],
     answering: Set[str],
     drivers: Mapping[tuple[str, str], str],
@@ -85,12 +89,11 @@ def plan(
 ) -> list[Action]:
     """Return what is to be done.
 
-    ``pods`` are those of the hub's and the students' namespaces; ``answering`` are the silent nodes on which a server
-    still answers; ``drivers`` says for each disk, by namespace and claim, whose it is; ``fencing`` are the drivers that
-    cut off the node that they detach a disk from.
+    ``lost`` are the nodes that are silent; ``pods`` those of the hub's and the students' namespaces; ``answering`` the
+    silent nodes on which a server still answers; ``drivers`` says for each disk, by namespace and claim, whose it is;
+    ``fencing`` are the drivers that cut off the node that they detach a disk from.
     """
-    actions: list[Action] = [Untaint(_name(node)) for node in nodes if _ours(node) and _is_back(node, now)]
-    lost = silent(nodes)
+    actions: list[Action] = [Untaint(_name(node)) for node in nodes if _name(node) not in lost and _is_back(node, now)]
     if 2 * len(lost) > len(nodes):
         why = f"{len(lost)} of {len(nodes)} nodes are silent: rather this side is cut off than they are lost"
         return [*actions, *(Leave(node, why) for node in lost)]
@@ -134,15 +137,15 @@ def _taints(node: Object) -> list[Object]:
     return list(node["spec"].get("taints") or [])
 
 
-def _ours(node: Object) -> bool:
-    return any(taint["key"] == TAINT and taint.get("value") == OURS for taint in _taints(node))
-
-
 def _is_back(node: Object, now: datetime) -> bool:
+    """Tell whether a node that this put out of service has been well for a while."""
+    ours = next((one for one in _taints(node) if one["key"] == TAINT and one.get("value") == OURS), None)
     ready = _ready(node)
-    if ready.get("status") != "True":
+    if ours is None or ready.get("status") != "True":
         return False
-    return now - datetime.fromisoformat(ready["lastTransitionTime"]) >= timedelta(seconds=BACK_S)
+    # One that was silent for less than 50 s was ready all the time, as Kubernetes has it.
+    times = [ready["lastTransitionTime"], ours.get("timeAdded", ready["lastTransitionTime"])]
+    return all(now - datetime.fromisoformat(time) >= timedelta(seconds=BACK_S) for time in times)
 
 
 def _disks(pod: Object) -> list[tuple[str, str]]:

@@ -62,6 +62,9 @@ class Cluster:
     async def nodes(self) -> list[Any]:
         return self.list
 
+    async def renewed(self) -> dict[str, str]:
+        return {}
+
     async def pods(self) -> list[Any]:
         return self.pod_list
 

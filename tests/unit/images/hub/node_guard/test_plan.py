@@ -14,11 +14,14 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DRIVER = "disk.example"
 
 
-def node(name: str, ready: str = "True", *, since_s: float = 3600, taint: str = "") -> dict[str, Any]:
-    since = (NOW - timedelta(seconds=since_s)).isoformat()
+def node(
+    name: str, ready: str = "True", *, since_s: float = 3600, taint: str = "", added_s: float = 3600
+) -> dict[str, Any]:
+    since, added = ((NOW - timedelta(seconds=seconds)).isoformat() for seconds in (since_s, added_s))
+    ours = {"key": TAINT, "effect": "NoExecute", "timeAdded": added}
     return {
         "metadata": {"name": name},
-        "spec": {"taints": [{"key": TAINT, "value": taint, "effect": "NoExecute"}]} if taint else {},
+        "spec": {"taints": [{**ours, "value": taint}]} if taint else {},
         "status": {"conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": since}]},
     }
 
@@ -37,9 +40,15 @@ def pod(name: str, on: str, *, disk: bool = True, phase: str = "Running") -> dic
     }
 
 
-def planned(nodes: list[Any], pods: list[Any], answering: set[str] | None = None, driver: str = DRIVER) -> list[Action]:
+def planned(
+    nodes: list[Any],
+    pods: list[Any],
+    answering: set[str] | None = None,
+    driver: str = DRIVER,
+    unrenewed: frozenset[str] = frozenset(),
+) -> list[Action]:
     drivers = {("students", f"disk-{one['metadata']['name']}"): driver for one in pods}
-    return plan(nodes, pods, answering or set(), drivers, {DRIVER}, NOW)
+    return plan(nodes, silent(nodes, unrenewed), pods, answering or set(), drivers, {DRIVER}, NOW)
 
 
 THREE = [node("a"), node("b", "Unknown"), node("c")]
@@ -56,9 +65,9 @@ def test_nothing_is_done_while_all_is_well_or_no_pod_of_ours_is_there() -> None:
 
 
 def test_a_kubelet_that_says_that_it_is_not_well_is_there() -> None:
-    assert silent([node("a"), node("b", "False"), node("c", "Unknown")]) == ["c"]
+    assert silent([node("a"), node("b", "False"), node("c", "Unknown")], set()) == ["c"]
     # One that has just joined has said nothing yet.
-    assert silent([{"metadata": {"name": "new"}, "spec": {}, "status": {}}]) == []
+    assert silent([{"metadata": {"name": "new"}, "spec": {}, "status": {}}], set()) == []
 
 
 def test_a_node_whose_servers_answer_stays() -> None:
@@ -75,7 +84,7 @@ def test_a_disk_that_the_node_could_still_write_to_is_not_taken_from_it(driver: 
 
 
 def test_a_claim_that_nobody_knows_is_not_taken_either() -> None:
-    (action,) = plan(THREE, [pod("ann", "b")], set(), {}, {DRIVER}, NOW)
+    (action,) = plan(THREE, ["b"], [pod("ann", "b")], set(), {}, {DRIVER}, NOW)
     assert isinstance(action, Leave)
 
 
@@ -112,6 +121,19 @@ def test_what_is_out_of_service_already_is_not_tainted_again() -> None:
 def test_a_node_that_is_back_is_taken_into_service(ready: str, since_s: float, taint: str, back: bool) -> None:
     nodes = [node("a"), node("b", ready, since_s=since_s, taint=taint), node("c")]
     assert planned(nodes, []) == ([Untaint("b")] if back else [])
+
+
+def test_a_node_is_lost_before_kubernetes_says_so_where_its_lease_has_run_out() -> None:
+    nodes = [node("a"), node("b"), node("c")]
+    assert planned(nodes, [pod("ann", "b")], unrenewed=frozenset("b"))[0] == Taint("b")
+    # Kubernetes has it ready yet: that is no reason to take it into service again.
+    nodes[1] = node("b", taint=OURS)
+    assert planned(nodes, [pod("ann", "b")], unrenewed=frozenset("b")) == [Remove("students", "ann", "uid-ann")]
+
+
+def test_a_node_that_kubernetes_never_called_lost_is_back_a_while_after_it_was_put_out_of_service() -> None:
+    assert planned([node("a"), node("b", taint=OURS, added_s=29)], []) == []
+    assert planned([node("a"), node("b", taint=OURS, added_s=31)], []) == [Untaint("b")]
 
 
 def test_who_is_asked_are_the_servers_that_run() -> None:

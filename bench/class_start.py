@@ -121,7 +121,9 @@ def _settings(folder: Path) -> None:
         "auth": {},
         "allow_all": True,
         "allowed_users": [],
+        "allow_existing_users": False,
         "admin_users": [],
+        "roles": {},
         "public_url": "",
         "subdomains": False,
         "students_namespace": kubelets.NAMESPACE,
@@ -142,7 +144,7 @@ def _settings(folder: Path) -> None:
     (folder / "values.json").write_text(json.dumps(values), encoding="utf-8")
     (folder / "secrets").mkdir(exist_ok=True)
     given = {"auth.json": "{}", "api-password": "none", "redis-password": "none"}
-    for name in ("cookie-secret", "crypt-key", "disks-token"):
+    for name in ("cookie-secret", "crypt-key", "disks-token", "people-token"):
         given[name] = secrets.token_hex(32)
     for name, value in given.items():
         (folder / "secrets" / name).write_text(value, encoding="utf-8")

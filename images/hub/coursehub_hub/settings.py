@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import login, proxy, server
+from . import login, proxy, server, services
 
 # By this name another hub finds in the database what is left of this one.
 APPLICATION = "coursehub-hub"
@@ -65,9 +65,6 @@ def apply(c: Any, settings: Settings) -> None:
     _database(c, settings.database)
     c.JupyterHub.cookie_secret = bytes.fromhex(settings.secrets["cookie-secret"])
     c.JupyterHub.allow_named_servers = False
-    # What works on disks may stop a server, and nothing else.
-    c.JupyterHub.services = [{"name": "disks", "api_token": settings.secrets["disks-token"]}]
-    c.JupyterHub.load_roles = [{"name": "disks", "services": ["disks"], "scopes": ["delete:servers"]}]
     # A hub that ends must leave students' servers and routes alone: that is what it is apart for.
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False
@@ -82,5 +79,6 @@ def apply(c: Any, settings: Settings) -> None:
     if values["subdomains"]:
         c.JupyterHub.subdomain_host = values["public_url"]
     login.apply(c, values, settings.secrets)
+    services.apply(c, values, settings.secrets)
     proxy.apply(c, values, settings.secrets)
     server.apply(c, values)

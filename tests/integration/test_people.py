@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,3 +176,47 @@ def test_the_hub_refuses_what_its_service_may_not(real: RealHub) -> None:
     assert real.ask("GET", "users", token=real.people_token).ok
     assert real.ask("POST", "shutdown", token=real.people_token).status_code == 403
     assert real.ask("GET", "proxy", token=real.people_token).status_code == 403
+
+
+PLAY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Do it
+      ansible.builtin.include_role:
+        name: coursehub.jupyterhub.hub
+        tasks_from: "{{ what }}"
+"""
+
+
+def test_the_playbooks_tasks(real: RealHub, hub: _hub.Hub, tmp_path: Path) -> None:
+    (tmp_path / "class.csv").write_text("student,role,group\nann,,lab1\ntom,staff,\n", encoding="utf-8")
+    (tmp_path / "play.yml").write_text(PLAY, encoding="utf-8")
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "coursehub_kubeconfig": str(tmp_path / "kube/kubeconfig"),
+        "coursehub_context": "kind-test",
+        "coursehub_hub_roster": str(tmp_path / "class.csv"),
+        "_coursehub_cluster": {"url": real.url},
+    }
+
+    def play(what: str, *more: str) -> str:
+        words = ["ansible-playbook", "-i", "here,", "play.yml", "-e", json.dumps({**variables, "what": what}), *more]
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections"),
+            "NO_PROXY": "127.0.0.1",
+        }
+        command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "+tom: staff" in play("roster", "--check", "--diff")
+    assert not hub.users()
+    assert "2 people in the roster, 2 new at the hub, 2 put into groups, 0 taken out of some." in play("roster")
+    assert "changed=0" in play("roster")
+    assert "2 servers started, 0 were so already" in play("servers")
+    assert "0 servers stopped" not in play("servers", "-e", "coursehub_hub_servers_state=stopped")
+    assert not hub.users(state="active")

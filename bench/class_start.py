@@ -140,6 +140,7 @@ def _settings(folder: Path) -> None:
         "start_timeout": 300,
         "away_limit": 43200,
         "concurrent_spawns": 64,
+        "cull": {"idle": 0, "max_age": 0, "every": 600, "groups": {}, "night": {}},
     }
     (folder / "values.json").write_text(json.dumps(values), encoding="utf-8")
     (folder / "secrets").mkdir(exist_ok=True)

@@ -68,7 +68,7 @@ class RealHub:
         environment = {
             **os.environ,
             **self.environment,
-            "PYTHONPATH": f"{ROOT / 'images/hub'}:{ROOT}",
+            "PYTHONPATH": f"{ROOT / 'images/hub'}:{ROOT}:{os.environ.get('PYTHONPATH', '')}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
@@ -118,3 +118,19 @@ class RealHub:
             if here.is_relative_to(self.folder):
                 found.append(int(link.parent.name))
         return found
+
+
+class Browser:
+    """A person at the hub's pages, by the lab's login."""
+
+    def __init__(self, real: RealHub, name: str) -> None:
+        self._url = real.url
+        self._session = requests.Session()
+        self._session.get(f"{real.url}/hub/login", timeout=10)
+        form = {"username": name, "password": "any", "_xsrf": self._session.cookies["_xsrf"]}
+        answer = self._session.post(f"{real.url}/hub/login", data=form, timeout=10, allow_redirects=False)
+        assert answer.status_code == 302, answer.text
+
+    def page(self, path: str) -> requests.Response:
+        headers = {"Referer": f"{self._url}/hub/home"}
+        return self._session.get(f"{self._url}/{path}", headers=headers, timeout=10, allow_redirects=False)

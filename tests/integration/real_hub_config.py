@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -74,8 +75,16 @@ c.JupyterHub.bind_url = "http://127.0.0.1:1"
 c.JupyterHub.hub_bind_url = c.JupyterHub.hub_connect_url = f"http://127.0.0.1:{PORT}"
 c.JupyterHub.db_url = f"sqlite:///{FOLDER}/hub.sqlite"
 c.JupyterHub.services.append({"name": "test", "api_token": os.environ["TEST_HUB_TOKEN"]})
-scopes = ["admin:users", "admin:servers", "admin:groups", "read:roles", "list:services", "read:services"]
+scopes = ["admin:users", "admin:servers", "admin:groups", "access:servers", "proxy", "list:services", "read:services"]
 c.JupyterHub.load_roles.append({"name": "test", "services": ["test"], "scopes": scopes})
+for service in c.JupyterHub.services:
+    if service["name"] == "culler":
+        # Without the ten minutes in which a hub that is back hears who was at work.
+        cull = {**json.loads(service["environment"]["COURSEHUB_CULL"]), "settle": 1}
+        service["environment"] = {
+            "COURSEHUB_CULL": json.dumps(cull),
+            "COURSEHUB_HUB_API": f"http://127.0.0.1:{PORT}/hub/api",
+        }
 c.Spawner.pre_spawn_hook = None
 if os.environ["TEST_HUB_SPAWNER"] == "stub":
     c.JupyterHub.spawner_class = Stub
@@ -89,4 +98,5 @@ else:
         **c.Spawner.environment,
         "JUPYTER_RUNTIME_DIR": f"{FOLDER}/runtime",
         "JUPYTER_CONFIG_DIR": f"{FOLDER}/config",
+        "JUPYTER_PATH": f"{FOLDER}/share",
     }

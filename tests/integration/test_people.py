@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import yaml
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _hub, _roster
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
@@ -21,7 +20,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._progress imp
 from ansible_collections.coursehub.jupyterhub.plugins.modules import hub_roster, hub_server, hub_user
 
 from tests.conftest import ROOT
-from tests.integration.real_hub import RealHub
+from tests.integration.real_hub import Browser, RealHub
 from tests.unit.plugins.api import serving
 
 CHOICE = {"students": None, "roster": None, "pattern": None, "group": None, "all_students": False}
@@ -108,25 +107,8 @@ def test_what_roles_may_do(tmp_path: Path) -> None:
             if group:
                 real.ask("POST", f"groups/{group}/users", json={"users": [name]})
         pages = ("hub/api/users", "hub/admin", "hub/api/proxy")
-        seen = {name: [Browser(real, name).status(page) for page in pages] for name in ("tom", "eve", "bob")}
+        seen = {name: [Browser(real, name).page(page).status_code for page in pages] for name in ("tom", "eve", "bob")}
     assert seen == {"tom": [200, 200, 403], "eve": [200, 200, 200], "bob": [403, 403, 403]}
-
-
-class Browser:
-    """A person at the hub's pages, by the lab's login."""
-
-    def __init__(self, real: RealHub, name: str) -> None:
-        self._url = real.url
-        self._session = requests.Session()
-        self._session.get(f"{real.url}/hub/login", timeout=10)
-        form = {"username": name, "password": "any", "_xsrf": self._session.cookies["_xsrf"]}
-        answer = self._session.post(f"{real.url}/hub/login", data=form, timeout=10, allow_redirects=False)
-        assert answer.status_code == 302, answer.text
-
-    def status(self, path: str) -> int:
-        headers = {"Referer": f"{self._url}/hub/home"}
-        answer = self._session.get(f"{self._url}/{path}", headers=headers, timeout=10, allow_redirects=False)
-        return answer.status_code
 
 
 def test_servers_start_and_stop_many_at_once(real: RealHub, hub: _hub.Hub) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import login, proxy, server, services
+from .culler import notice, rules
 
 # By this name another hub finds in the database what is left of this one.
 APPLICATION = "coursehub-hub"
@@ -73,6 +74,11 @@ def apply(c: Any, settings: Settings) -> None:
     # The default of 64 answers a class of 1000 with 429. Here they wait in line instead.
     c.JupyterHub.concurrent_spawn_limit = 0
     c.CourseSpawner.concurrent_starts = values["concurrent_spawns"]
+    # On every page but the login's: each student sees how long a server lasts, and how to have it longer.
+    told = notice.for_all(rules.parse(values["cull"]))
+    if told:
+        c.JupyterHub.template_vars = {"announcement": told, "announcement_login": ""}
+    c.CourseSpawner.cull = values["cull"]
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
     if values["public_url"]:
         c.JupyterHub.public_url = values["public_url"]

@@ -42,6 +42,7 @@ VALUES: dict[str, Any] = {
     "start_timeout": 300,
     "away_limit": 43200,
     "concurrent_spawns": 64,
+    "cull": {"idle": 3600, "max_age": 0, "every": 600, "groups": {}, "night": {}},
 }
 SECRETS = {
     "cookie-secret": "ab" * 32,

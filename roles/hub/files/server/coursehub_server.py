@@ -46,6 +46,8 @@ class CourseServer(JupyterHubSingleUser):
     look_s = Float(5.0, help="Seconds between two looks for what is at work.").tag(config=True)
 
     _last_activity_sent: Any
+    # Whether it was said already that what is at work can't be told.
+    _puzzled = False
 
     @default("hub_auth")
     def _default_hub_auth(self) -> HubOAuth:
@@ -101,8 +103,9 @@ class CourseServer(JupyterHubSingleUser):
                 or self._downloads.under_way()
             )
         except Exception:
-            self.log.exception("What is at work can't be told: it counts as something")
-            works = True
+            if not self._puzzled:
+                self.log.exception("What is at work can't be told: it counts as something")
+            self._puzzled = works = True
         if works:
             settings[WORK] = datetime.now(timezone.utc)  # noqa: UP017 - courses have older interpreters
 

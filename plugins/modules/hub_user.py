@@ -50,7 +50,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Let a new teaching assistant help
+- name: Let a new tutor help
   coursehub.jupyterhub.hub_user:
     kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
     context: kind-coursehub

@@ -121,7 +121,9 @@ def _settings(folder: Path) -> None:
         "auth": {},
         "allow_all": True,
         "allowed_users": [],
+        "allow_existing_users": False,
         "admin_users": [],
+        "roles": {},
         "public_url": "",
         "subdomains": False,
         "students_namespace": kubelets.NAMESPACE,
@@ -138,11 +140,12 @@ def _settings(folder: Path) -> None:
         "start_timeout": 300,
         "away_limit": 43200,
         "concurrent_spawns": 64,
+        "cull": {"idle": 0, "max_age": 0, "every": 600, "groups": {}, "night": {}},
     }
     (folder / "values.json").write_text(json.dumps(values), encoding="utf-8")
     (folder / "secrets").mkdir(exist_ok=True)
     given = {"auth.json": "{}", "api-password": "none", "redis-password": "none"}
-    for name in ("cookie-secret", "crypt-key", "disks-token"):
+    for name in ("cookie-secret", "crypt-key", "disks-token", "people-token"):
         given[name] = secrets.token_hex(32)
     for name, value in given.items():
         (folder / "secrets" / name).write_text(value, encoding="utf-8")

@@ -137,12 +137,13 @@ def read_roster(path: str) -> list[str]:
     return list(dict.fromkeys(students))
 
 
-def check_selection(parameters: Mapping[str, Any]) -> None:
-    """Raise CoursehubError unless exactly one way of choosing students is given."""
-    given = [name for name in SELECTION_ARGUMENTS if parameters.get(name)]
+def check_selection(parameters: Mapping[str, Any], ways: Iterable[str] = SELECTION_ARGUMENTS) -> None:
+    """Raise CoursehubError unless exactly one of the ways of choosing students is given."""
+    ways = list(ways)
+    given = [name for name in ways if parameters.get(name)]
     if len(given) != 1:
         raise CoursehubError(
-            f"choose students by exactly one of {', '.join(SELECTION_ARGUMENTS)};"
+            f"choose students by exactly one of {', '.join(ways)};"
             f" {' and '.join(given) if given else 'none of them'} is set"
         )
 

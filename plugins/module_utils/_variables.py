@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import zoneinfo
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors impor
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 PREFIX = "coursehub_"
-# By convention of this collection a variable with such a name is a Kubernetes quantity.
+# By convention of this collection a variable with such a name is a time zone, or a Kubernetes quantity.
+_TIME_ZONE = re.compile(r"_time_zone\Z")
 _QUANTITY = re.compile(r"_(size|memory|cpu)(_guarantee|_limit)?\Z")
 
 
@@ -29,14 +31,18 @@ def unknown_variables(names: set[str], known: set[str]) -> list[str]:
 
 
 def bad_values(values: Mapping[str, Any], specs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return one sentence for each value of the wrong type, outside the choices, or no quantity."""
+    """Return one sentence for each value of the wrong type, outside the choices, or no time zone or quantity."""
     problems = []
+    # Empty on a machine that has no list of them.
+    zones = zoneinfo.available_timezones()
     for name in sorted(set(values) & set(specs)):
         # One variable at a time, so that each sentence is about one.
         result = ArgumentSpecValidator({name: {**specs[name], "required": False}}).validate({name: values[name]})
         if result.error_messages:
             problems += [f"{message} (variable '{name}')" for message in result.error_messages]
             continue
+        if _TIME_ZONE.search(name) and zones and str(values[name]) not in zones:
+            problems.append(f"variable '{name}': there is no time zone '{values[name]}'; write one as in Europe/Zurich")
         if _QUANTITY.search(name) and values[name] not in ("", None):
             try:
                 positive = parse_quantity(str(values[name])) > 0

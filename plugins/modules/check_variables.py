@@ -12,7 +12,7 @@ author: The coursehub authors (@coursehub)
 description:
   - Holds every variable whose name begins with C(coursehub_) against the argument specs of all roles, and fails
     with one sentence for each that is misspelt, has the wrong type, is not among the choices, or is no Kubernetes
-    quantity where its name ends in C(_size), C(_memory) or C(_cpu).
+    quantity where its name ends in C(_size), C(_memory) or C(_cpu), or no time zone where it ends in C(_time_zone).
   - Runs on the controller.
 options: {}
 attributes:

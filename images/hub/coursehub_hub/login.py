@@ -22,6 +22,8 @@ def apply(c: Any, values: dict[str, Any], secrets: dict[str, str]) -> None:
     c.JupyterHub.authenticator_class = name
     c.Authenticator.allow_all = values["allow_all"]
     c.Authenticator.allowed_users = set(values["allowed_users"])
+    # By default JupyterHub decides this by whether anybody is named in allowed_users.
+    c.Authenticator.allow_existing_users = values["allow_existing_users"]
     c.Authenticator.admin_users = set(values["admin_users"])
     # Needed for what a provider tells of a student's groups; kept encrypted.
     c.Authenticator.enable_auth_state = values["authenticator"] != "dummy"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import login, proxy, server
+from . import login, proxy, server, services
+from .culler import notice, rules
 
 # By this name another hub finds in the database what is left of this one.
 APPLICATION = "coursehub-hub"
@@ -65,9 +66,6 @@ def apply(c: Any, settings: Settings) -> None:
     _database(c, settings.database)
     c.JupyterHub.cookie_secret = bytes.fromhex(settings.secrets["cookie-secret"])
     c.JupyterHub.allow_named_servers = False
-    # What works on disks may stop a server, and nothing else.
-    c.JupyterHub.services = [{"name": "disks", "api_token": settings.secrets["disks-token"]}]
-    c.JupyterHub.load_roles = [{"name": "disks", "services": ["disks"], "scopes": ["delete:servers"]}]
     # A hub that ends must leave students' servers and routes alone: that is what it is apart for.
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False
@@ -76,11 +74,17 @@ def apply(c: Any, settings: Settings) -> None:
     # The default of 64 answers a class of 1000 with 429. Here they wait in line instead.
     c.JupyterHub.concurrent_spawn_limit = 0
     c.CourseSpawner.concurrent_starts = values["concurrent_spawns"]
+    # On every page but the login's: each student sees how long a server lasts, and how to have it longer.
+    told = notice.for_all(rules.parse(values["cull"]))
+    if told:
+        c.JupyterHub.template_vars = {"announcement": told, "announcement_login": ""}
+    c.CourseSpawner.cull = values["cull"]
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
     if values["public_url"]:
         c.JupyterHub.public_url = values["public_url"]
     if values["subdomains"]:
         c.JupyterHub.subdomain_host = values["public_url"]
     login.apply(c, values, settings.secrets)
+    services.apply(c, values, settings.secrets)
     proxy.apply(c, values, settings.secrets)
     server.apply(c, values)

@@ -13,8 +13,9 @@ from typing import Any
 
 from jupyterhub.utils import maybe_future
 from kubespawner import KubeSpawner
-from traitlets import Integer
+from traitlets import Dict, Integer
 
+from .culler import notice, rules
 from .failures import STUDENTS, Failures
 from .line import Line
 from .patience import patiently
@@ -71,6 +72,7 @@ class CourseSpawner(KubeSpawner):
     concurrent_starts = Integer(64, help="How many servers start at the same time; the others wait in line.").tag(
         config=True
     )
+    cull = Dict(help="How long servers last, as the culler is told.").tag(config=True)
     disk_is_full = False
     # One for the hub, whichever server starts first.
     _line: Line | None = None
@@ -107,6 +109,12 @@ class CourseSpawner(KubeSpawner):
         self.failures.succeeded()
         return address
 
+    def _how_long(self) -> str:
+        """Return how long this server lasts, empty where it is not ended by the culler."""
+        if not self.cull:
+            return ""
+        return notice.for_one(rules.parse(self.cull), [group.name for group in self.user.groups])
+
     def _note_failure(self) -> None:
         """End the hub where nobody's server starts any more: a fresh one may, and students at work do not notice."""
         if self.failures.failed(self.user.name):
@@ -129,6 +137,8 @@ class CourseSpawner(KubeSpawner):
         while place := self.line.place(self):
             yield {"progress": 0, "message": WAITING_MESSAGE.format(place=place)}
             await asyncio.sleep(PLACE_S)
+        if told := self._how_long():
+            yield {"progress": 1, "message": told}
         if self.disk_is_full:
             yield {"progress": 1, "message": FULL_MESSAGE}
         async for event in super().progress():

@@ -20,6 +20,15 @@ def test_the_configuration_holds_nothing_that_the_hub_does_not_know(cluster: Clu
     # A control: the log goes back to the start, where the configuration is read.
     assert "Running JupyterHub version" in log
     assert [line for line in log.splitlines() if "not recognized" in line] == []
+    # What it runs beside itself was started, and did not end.
+    assert "-m coursehub_hub.culler" in log
+    assert "Service culler exited" not in log
+
+
+def test_the_students_image_is_on_every_node(cluster: Cluster) -> None:
+    daemon = cluster.kube.get("apps/v1", "DaemonSet", "image-puller", HUB)
+    assert daemon is not None
+    assert daemon["status"]["numberAvailable"] == daemon["status"]["desiredNumberScheduled"] > 0
 
 
 def test_the_whole_hub_is_removed_under_a_running_server_and_put_back(

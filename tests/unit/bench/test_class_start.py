@@ -22,7 +22,7 @@ def test_a_hub_is_told_what_the_role_would_write(tmp_path: Path) -> None:
     names = [line.split("'")[1] for line in template.split("} | to_json")[0].splitlines() if line.startswith("     '")]
     assert set(values) == set(names)
     secrets = {path.name for path in (tmp_path / "secrets").iterdir()}
-    assert {"cookie-secret", "auth.json", "disks-token", "api-password", "redis-password"} <= secrets
+    assert {"cookie-secret", "auth.json", "disks-token", "people-token", "api-password", "redis-password"} <= secrets
 
 
 def test_a_pod_that_runs_has_what_the_hub_looks_for() -> None:

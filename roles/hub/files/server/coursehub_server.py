@@ -1,4 +1,4 @@
-"""The student's server: jupyterhub-singleuser, but for what it does when the hub is away.
+"""The student's server: jupyterhub-singleuser, but for what it does when the hub is away, and what it calls activity.
 
 Works with every image that has JupyterHub 5 or later in it: only what that needs itself is imported.
 """
@@ -8,17 +8,24 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from datetime import timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from coursehub_authorisation import HubAwayError, StandingHubOAuth
+from coursehub_work import Downloads, kernel_computes, terminal_works
+from jupyter_server.base.handlers import AuthenticatedFileHandler
+from jupyter_server.files.handlers import FilesHandler
 from jupyterhub.services.auth import HubOAuth
 from jupyterhub.singleuser.extension import JupyterHubIdentityProvider, JupyterHubSingleUser
 from jupyterhub.utils import isoformat
-from traitlets import default
+from traitlets import Float, default
 
 # A hub that is back is not greeted by a thousand servers in the same second.
 RETRY_S = (30.0, 90.0)
+# By how much the pauses between two reports differ, so that a class does not come to report in step.
+JITTER = 0.1
+# Where Jupyter Server looks for what counts as activity besides requests and messages: settings whose names end so.
+WORK = "coursehub_work_last_activity"
 
 
 class CourseIdentityProvider(JupyterHubIdentityProvider):
@@ -30,9 +37,17 @@ class CourseIdentityProvider(JupyterHubIdentityProvider):
 
 
 class CourseServer(JupyterHubSingleUser):
-    """The single-user extension, which neither needs the hub to start nor fails or ends without it."""
+    """The single-user extension, which neither needs the hub to start nor fails or ends without it.
+
+    It reports work that nobody touches as activity, and what begins after a pause at once: who starts a cell in the
+    last minute before a culler looks is not idle.
+    """
+
+    look_s = Float(5.0, help="Seconds between two looks for what is at work.").tag(config=True)
 
     _last_activity_sent: Any
+    # Whether it was said already that what is at work can't be told.
+    _puzzled = False
 
     @default("hub_auth")
     def _default_hub_auth(self) -> HubOAuth:
@@ -56,6 +71,51 @@ class CourseServer(JupyterHubSingleUser):
             # Told in the log by the one who asked.
             return
 
+    def initialize(self, args: Any = None) -> None:
+        """Note downloads from the first one on."""
+        self._downloads = Downloads()
+        for handler_class in (AuthenticatedFileHandler, FilesHandler):
+            self._downloads.watch(handler_class)
+        super().initialize(args)
+
+    async def keep_activity_updated(self) -> None:
+        """Report, at most once in an interval, and only what is new. The base class reports an idle server as often."""
+        if not self.hub_activity_url or not self.hub_activity_interval:
+            return
+        while True:
+            try:
+                await self.notify_activity()
+            except Exception:
+                self.log.exception("The activity could not be reported")
+            pause = self.hub_activity_interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+            due = asyncio.get_running_loop().time() + pause
+            while asyncio.get_running_loop().time() < due or not self._news():
+                await asyncio.sleep(self.look_s)
+                self._look()
+
+    def _look(self) -> None:
+        """Note whether something is at work. What can't be told is no reason to end a server."""
+        settings = self.serverapp.web_app.settings
+        try:
+            works = (
+                kernel_computes(self.serverapp.kernel_manager)
+                or terminal_works(settings.get("terminal_manager"))
+                or self._downloads.under_way()
+            )
+        except Exception:
+            if not self._puzzled:
+                self.log.exception("What is at work can't be told: it counts as something")
+            self._puzzled = works = True
+        if works:
+            settings[WORK] = datetime.now(timezone.utc)  # noqa: UP017 - courses have older interpreters
+
+    def _news(self) -> bool:
+        return not self._last_activity_sent or self._last_activity() > self._last_activity_sent
+
+    def _last_activity(self) -> datetime:
+        last: datetime = self.serverapp.web_app.last_activity()
+        return last if last.tzinfo else last.replace(tzinfo=timezone.utc)  # noqa: UP017 - courses have older interpreters
+
     async def notify_activity(self) -> None:
         """Tell the hub when the student was last active; as long as it does not answer, again and again.
 
@@ -63,9 +123,7 @@ class CourseServer(JupyterHubSingleUser):
         idle. The base class tries for a minute, with a line in the log for each try.
         """
         while True:
-            last = self.serverapp.web_app.last_activity()
-            if not last.tzinfo:
-                last = last.replace(tzinfo=timezone.utc)  # noqa: UP017 - courses have older interpreters
+            last = self._last_activity()
             if self._last_activity_sent and last < self._last_activity_sent:
                 return
             try:

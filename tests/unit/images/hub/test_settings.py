@@ -23,7 +23,9 @@ VALUES: dict[str, Any] = {
     "auth": {},
     "allow_all": True,
     "allowed_users": [],
+    "allow_existing_users": False,
     "admin_users": ["teacher"],
+    "roles": {"staff": ["list:users", "access:servers"]},
     "public_url": "",
     "subdomains": False,
     "students_namespace": "students",
@@ -40,11 +42,13 @@ VALUES: dict[str, Any] = {
     "start_timeout": 300,
     "away_limit": 43200,
     "concurrent_spawns": 64,
+    "cull": {"idle": 3600, "max_age": 0, "every": 600, "groups": {}, "night": {}},
 }
 SECRETS = {
     "cookie-secret": "ab" * 32,
     "crypt-key": "cd" * 32,
     "disks-token": "ef" * 32,
+    "people-token": "01" * 32,
     "auth.json": "{}",
     "api-password": "for-the-api",
     "redis-password": "for-redis",
@@ -81,8 +85,30 @@ def test_the_file_that_jupyterhub_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_what_works_on_disks_may_stop_a_server_and_nothing_else() -> None:
     config = configured()
-    assert config.JupyterHub.services == [{"name": "disks", "api_token": SECRETS["disks-token"]}]
-    assert [role["scopes"] for role in config.JupyterHub.load_roles] == [["delete:servers"]]
+    tokens = {service["name"]: service.get("api_token") for service in config.JupyterHub.services}
+    assert tokens["disks"] == SECRETS["disks-token"]
+    (role,) = (role for role in config.JupyterHub.load_roles if "disks" in role.get("services", []))
+    assert role["scopes"] == ["delete:servers"]
+
+
+def test_roles_belong_to_groups_and_jupyterhubs_own_are_left_alone() -> None:
+    config = configured(roles={"staff": ["access:servers"], "observer": ["list:users"]})
+    roles = {role["name"]: role for role in config.JupyterHub.load_roles if "groups" in role}
+    assert {name: role["groups"] for name, role in roles.items()} == {
+        "staff": ["staff"],
+        "observer": ["observer"],
+        "administrator": ["administrator"],
+    }
+    assert roles["staff"]["scopes"] == ["access:servers"]
+    assert {"admin:users", "admin:servers", "shutdown"} <= set(roles["administrator"]["scopes"])
+    # A role that is named here loses those members that are not, at each start of the hub.
+    assert not {"admin", "user"} & {role["name"] for role in config.JupyterHub.load_roles}
+
+
+def test_no_role_can_be_made_greater_than_the_administrators() -> None:
+    config = configured(roles={"administrator": ["list:users"]})
+    (role,) = (role for role in config.JupyterHub.load_roles if role["name"] == "administrator")
+    assert "admin:users" in role["scopes"]
 
 
 def test_a_hub_that_ends_leaves_servers_and_routes_alone() -> None:

@@ -94,6 +94,14 @@ def test_a_disk_with_room_is_nothing_to_speak_of(spawner: Any) -> None:
     assert said(spawner) == ["pulling"]
 
 
+def test_a_student_is_told_how_long_the_server_lasts(spawner: Any) -> None:
+    spawner.cull = {"idle": 3600, "max_age": 0, "every": 600, "groups": {"staff": {"idle": 7200}}, "night": {}}
+    spawner.user.groups = [SimpleNamespace(name="staff")]
+    assert said(spawner)[0].startswith("Your server is stopped after 2 hours")
+    spawner.cull = {**spawner.cull, "groups": {}, "idle": 0}
+    assert said(spawner) == ["pulling"]
+
+
 def test_a_student_is_told_of_a_full_disk(spawner: Any) -> None:
     spawner.disk_is_full = True
     first, second = said(spawner)

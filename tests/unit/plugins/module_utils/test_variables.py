@@ -14,6 +14,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "coursehub_replicas": {"type": "int"},
     "coursehub_provider": {"type": "str", "choices": ["kind", "gke"]},
     "coursehub_users": {"type": "list", "elements": "str"},
+    "coursehub_time_zone": {"type": "str"},
 }
 
 
@@ -62,6 +63,7 @@ def test_good_values_are_no_problem(values: dict[str, Any]) -> None:
         ({"coursehub_replicas": "two"}, "(variable 'coursehub_replicas')"),
         ({"coursehub_provider": "gce"}, "must be one of: kind, gke, got: gce (variable 'coursehub_provider')"),
         ({"coursehub_users": {"ann": 1}}, "(variable 'coursehub_users')"),
+        ({"coursehub_time_zone": "Europe/Zürich"}, "there is no time zone 'Europe/Zürich'"),
     ],
 )
 def test_a_bad_value_is_one_sentence(values: dict[str, Any], sentence: str) -> None:

@@ -137,7 +137,7 @@ def read_roster(path: str) -> list[str]:
     return list(dict.fromkeys(students))
 
 
-def check_selection(parameters: Mapping[str, Any], ways: Iterable[str] = SELECTION_ARGUMENTS) -> None:
+def check_selection(parameters: Mapping[str, Any], ways: Iterable[str] = tuple(SELECTION_ARGUMENTS)) -> None:
     """Raise CoursehubError unless exactly one of the ways of choosing students is given."""
     ways = list(ways)
     given = [name for name in ways if parameters.get(name)]

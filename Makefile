@@ -47,6 +47,8 @@ integration: setup-dev ## tests against real parts that need no cluster
 S ?= default
 scenario: installed ## a Molecule scenario on a cluster of its own, S=<name>
 	rm -f build/reports/*.log
+	@# A run that was cut off, or a machine that restarted, leaves a record of a cluster that is no more.
+	.venv/bin/molecule destroy --scenario-name=default
 	@# What failed stands last, where one looks first.
 	.venv/bin/molecule test $(addprefix --scenario-name=,$(S)) || \
 	  { grep -hE '^(E  |FAILED|ERROR)' build/reports/*.log | tail -n 40; exit 1; }

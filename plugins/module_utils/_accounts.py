@@ -147,7 +147,9 @@ def _fields(option: str, template: str) -> list[str]:
     try:
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise CoursehubError(f"{option} is '{template}', which is no template ({error}): write as {{student}}") from None
+        raise CoursehubError(
+            f"{option} is '{template}', which is no template ({error}): write as {{student}}"
+        ) from None
     for _text, column, form, conversion in parsed:
         if column is not None and (not column or form or conversion or not column.replace("_", "a").isalnum()):
             raise CoursehubError(f"{option} is '{template}': between braces stands 'student' or a roster's column")

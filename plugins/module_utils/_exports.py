@@ -167,7 +167,18 @@ def row(disk: Disk, now: datetime) -> Object:
     """Return what there is to tell of one disk's last good export. What isn't known is None."""
     record = record_of(disk)
     told: Object = {"student": disk.student, "claim": disk.claim, "exported": record is not None}
-    names = ("exported_at", "taken", "snapshot", "account", "name", "folder", "files", "bytes", "problems", "verified_at")
+    names = (
+        "exported_at",
+        "taken",
+        "snapshot",
+        "account",
+        "name",
+        "folder",
+        "files",
+        "bytes",
+        "problems",
+        "verified_at",
+    )
     told |= {name: (getattr(record, name) or None) if record else None for name in names}
     age = None
     if record is not None:

@@ -89,11 +89,15 @@ class Lock:
     def check(self) -> None:
         """Raise CoursehubError where the lock was lost, as after a long time without the API server."""
         if self._lost:
-            raise CoursehubError(f"the lock on {_WORK[self._name]} of {self._namespace} was lost ({self._lost}): run this again")
+            raise CoursehubError(
+                f"the lock on {_WORK[self._name]} of {self._namespace} was lost ({self._lost}): run this again"
+            )
 
     def _fresh(self, found: Object | None = None) -> Object:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        metadata = found["metadata"] if found else {"name": self._name, "namespace": self._namespace, "labels": MANAGED_BY}
+        metadata = (
+            found["metadata"] if found else {"name": self._name, "namespace": self._namespace, "labels": MANAGED_BY}
+        )
         spec = {
             "holderIdentity": self._holder,
             "leaseDurationSeconds": DURATION_S,
@@ -114,7 +118,9 @@ class Lock:
         def released(found: list[Object]) -> bool:
             return not found or not found[0]["spec"].get("holderIdentity")
 
-        self._kube.wait(API_VERSION, "Lease", self._namespace, released, until, fieldSelector=f"metadata.name={self._name}")
+        self._kube.wait(
+            API_VERSION, "Lease", self._namespace, released, until, fieldSelector=f"metadata.name={self._name}"
+        )
 
     def _renew(self) -> None:
         renewed = time.monotonic()

@@ -38,9 +38,9 @@ def run(
     ``prepare`` is given the course and returns the work; what is wrong with the parameters is told then, before the
     lock is taken.
 
-    A module that has ``lock_timeout`` changes something, and is alone in the namespace while it does, among those of the
-    same lock. It fails where one of the ``students`` of its result has ``failed``, and names them all; with ``failure``,
-    where that returns a sentence.
+    A module that has ``lock_timeout`` changes something, and is alone in the namespace while it does, among those of
+    the same lock. It fails where one of the ``students`` of its result has ``failed``, and names them all; with
+    ``failure``, where that returns a sentence.
     """
     parameters = module.params
 

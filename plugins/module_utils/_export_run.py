@@ -227,7 +227,7 @@ class Run:
             for claim in batch:
                 phase.started(claim)
             if self._closed:
-                self._fail({claim: self._closed for claim in batch})
+                self._fail(dict.fromkeys(batch, self._closed))
                 for claim in batch:
                     self._outcomes[claim].until = self._until
             else:
@@ -366,7 +366,7 @@ def _is_few(items_left: int | None) -> bool:
 
 
 def _few(items_left: int | None) -> str:
-    return f"the shared drive takes only {items_left} more items of 500 000: have another one made, and empty this one's bin"
+    return f"the shared drive takes only {items_left} more items of 500 000: have another one made, or empty its bin"
 
 
 def write_report(path: str, outcomes: Sequence[_exports.Outcome]) -> None:

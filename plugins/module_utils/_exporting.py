@@ -76,7 +76,7 @@ class Exporter:
     def clones(
         self, disks: Mapping[str, _disks.Disk], shots: Mapping[str, _snapshots.Shot]
     ) -> Iterator[tuple[dict[str, str], dict[str, CoursehubError]]]:
-        """Make a disk from the snapshot of each student's; give the claims and what failed, both by the student's claim.
+        """Make a disk from the snapshot of each student's; give the claims and what failed, by the student's own claim.
 
         They are removed with their volumes at the end. All are made on one node, which the Job's pod can then use.
         """

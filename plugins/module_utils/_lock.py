@@ -67,8 +67,8 @@ class Lock:
                 seen, since = found["metadata"]["resourceVersion"], now
             elif now >= deadline:
                 raise CoursehubError(
-                    f"another run works on {_WORK[self._name]} of {self._namespace} ({found['spec']['holderIdentity']}):"
-                    " wait for its end and run this again"
+                    f"another run works on {_WORK[self._name]} of {self._namespace}"
+                    f" ({found['spec']['holderIdentity']}): wait for its end and run this again"
                 )
             else:
                 self._await_change(min(deadline, since + DURATION_S))

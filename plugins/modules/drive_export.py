@@ -60,8 +60,8 @@ options:
     choices: [auto, never, always]
     default: auto
   exclude:
-    description: What is left out, in gitignore's syntax, beside the exporter's defaults. A student's C(.driveignore) has
-      the last word.
+    description: What is left out, in gitignore's syntax, beside the exporter's defaults. A student's C(.driveignore)
+      has the last word.
     type: list
     elements: str
     default: []
@@ -149,11 +149,6 @@ unchanged:
   type: int
   returned: success
   sample: 816
-failed:
-  description: How many failed.
-  type: int
-  returned: success
-  sample: 2
 uploaded_files:
   description: Files sent.
   type: int
@@ -186,7 +181,8 @@ failures:
       type: str
   sample: []
 problems:
-  description: Of the first 20 students with files that could not be exported, how many and one of them. O(report) has more.
+  description: Of the first 20 students with files that could not be exported, how many and one of them. O(report) has
+    more.
   type: list
   elements: dict
   returned: success

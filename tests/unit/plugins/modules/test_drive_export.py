@@ -155,7 +155,7 @@ def test_those_who_have_not_consented_are_told_and_one_who_is_named_is_refused(c
     more: Object = {"owner": "consent", "credentials_secret": None, "folder": ""}
     assert course.run(**more)["without_consent"] == ["ann", "bob"]
     with pytest.raises(
-        CoursehubError, match="ann: there is no Secret drive-consent-ann .*: ask the student to consent"
+        CoursehubError, match=r"ann: there is no Secret drive-consent-ann .*: ask the student to consent"
     ):
         course.run(**more, students=["ann"], all_students=False)
 

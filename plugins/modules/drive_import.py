@@ -27,8 +27,8 @@ attributes:
 options:
   new_disk:
     description:
-      - The beginning of the new disks' names, which end as those of the students' own. They carry no student's label, so
-        no other run touches them; they are removed as any claim is.
+      - The beginning of the new disks' names, which end as those of the students' own. They carry no student's label,
+        so no other run touches them; they are removed as any claim is.
     type: str
     required: true
   size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -64,8 +65,6 @@ class Drive:
 
 
 def _literal(said: str) -> dict[str, Any]:
-    import ast
-
     answer = ast.literal_eval(said)
     assert isinstance(answer, dict), said
     return answer

@@ -43,6 +43,15 @@ for student in os.listdir("/disks"):
 os.sync()
 print("written")
 """
+_ADD = r"""
+import os, sys
+for student in os.listdir("/disks"):
+    for number in range(6):
+        with open(f"/disks/{student}/new {sys.argv[1]} {number}", "w") as file:
+            file.write(f"{student} {sys.argv[1]} {number} " * 10000)
+os.sync()
+print("written")
+"""
 _READ = r"""
 import hashlib, json, os
 found = {}
@@ -78,14 +87,20 @@ class Homes:
         """Rename a folder and change a file in each."""
         self._run(_CHANGE)
 
+    def add(self, turn: str) -> None:
+        """Write six new files into each, which take a student's Drive three seconds."""
+        self._run(_ADD, turn)
+
     def read(self) -> dict[str, str]:
-        """Return what stands for all that is in each home: names, kinds, modes, times, contents; and how many things."""
+        """Return what stands for all that is in each home: names, kinds, modes, times and contents; and how many."""
         said = self._run(_READ)
         return dict(line.rpartition("=")[::2] for line in said.splitlines() if "=" in line)
 
-    def _run(self, program: str) -> str:
+    def _run(self, program: str, *words: str) -> str:
         with _pod(self._cluster, self._claims) as name:
-            return self._cluster.run_python(name, program)
+            said = self._cluster.run_python(name, program, *words)
+        assert "Error" not in said, said
+        return said
 
 
 @contextmanager

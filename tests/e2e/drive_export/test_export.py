@@ -128,9 +128,7 @@ def test_what_is_known_of_each_export_is_told(place: dict[str, Any], disks: Bare
     assert all((one["files"], one["problems"]) == (13, 0) for one in told["students"])
 
 
-def _started(
-    tmp_path: Path, cluster: Cluster, drive: Drive, disks: Bare, arguments: dict[str, Any], seconds: float = 240
-) -> Any:
+def _started(tmp_path: Path, drive: Drive, disks: Bare, arguments: dict[str, Any], seconds: float = 240) -> Any:
     """Start an export of all in a process of its own; return it when something was sent."""
     drive.admin("DELETE", "/counters")
     told = {**arguments, "students": disks.students, "bundle": "never", "concurrency": 3}
@@ -161,9 +159,9 @@ def test_a_pod_that_is_killed_is_followed_by_one_that_goes_on(
     snapshot: Callable[[], None],
     arguments: dict[str, Any],
 ) -> None:
-    homes.write()
+    homes.add("before a pod is killed")
     snapshot()
-    process = _started(tmp_path, cluster, drive, disks, arguments)
+    process = _started(tmp_path, drive, disks, arguments)
     for pod in _exporting(cluster):
         cluster.delete("v1", "Pod", pod, STUDENTS, gracePeriodSeconds=0)
     said, _error = process.communicate(timeout=900)
@@ -182,14 +180,16 @@ def test_a_run_that_is_killed_is_gone_on_with_by_the_next(
     arguments: dict[str, Any],
     export: Module,
 ) -> None:
-    homes.change()
-    homes.write()
+    before = drive.files()
+    homes.add("before a run is killed")
     snapshot()
-    process = _started(tmp_path, cluster, drive, disks, arguments)
+    process = _started(tmp_path, drive, disks, arguments)
     process.kill()
     process.wait(timeout=30)
     # It waits until the killed one's lock has ended, and removes its Jobs and clones.
     assert failed(export(verify=True, look=True)) == []
+    # Six files each, and none of them twice.
+    assert drive.files() - before == COUNT * 6
     nothing_left_over(cluster)
 
 
@@ -207,8 +207,8 @@ def test_two_whose_consent_is_revoked_are_named_and_the_others_are_exported(
     nothing_left_over(cluster)
 
 
-def test_nothing_of_a_consent_is_in_a_job_or_in_what_is_told(
-    cluster: Cluster, disks: Bare, drive: Drive, snapshot: Callable[[], None], export: Module
+def test_nothing_of_a_consent_is_in_what_is_told(
+    disks: Bare, drive: Drive, snapshot: Callable[[], None], export: Module
 ) -> None:
     student = disks.students[0]
     token = drive.consent(account(student))["refresh_token"]

@@ -65,6 +65,7 @@ class Run:
         students = [disk.student for disk in state.choice.disks]
         accounts = _accounts.accounts(students, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
+        exporter.check_priority(parameters["priority_class"])
         disks, without_consent = self._with_credentials(exporter, state.choice.disks, accounts)
         self._accounts = {claim: accounts[disk.student] for claim, disk in disks.items()}
         shots, fresh = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
@@ -266,11 +267,13 @@ class Run:
         if told["failed"]:
             self._note_failure(disk, told)
             return
-        if told.get("outcome") == "unchanged":
-            outcome.done.remove(EXPORTED)
         account = self._accounts[disk.claim]
         before = _exports.record_of(disk)
-        same = told.get("outcome") == "unchanged" and before is not None
+        # The export is the one that was proven then. With look others may have been at work in it since.
+        unchanged = told.get("outcome") == "unchanged"
+        verified_at = before.verified_at if unchanged and before and not self._parameters["look"] else ""
+        gone = ([EXPORTED] if unchanged else []) + ([VERIFIED] if verified_at else [])
+        outcome.done = [one for one in outcome.done if one not in gone]
         record = _exports.Record(
             snapshot=shot.name,
             taken=shot.taken.isoformat(timespec="seconds"),
@@ -282,7 +285,7 @@ class Run:
             bytes=outcome.bytes,
             problems=outcome.problems_count,
             shape=_exports.shape(self._parameters, account),
-            verified_at=before.verified_at if same and before else "",
+            verified_at=verified_at,
         )
         self._keep(disk, record)
 

@@ -60,6 +60,17 @@ class Exporter:
         for name, error in errors.items():
             raise CoursehubError(f"{name}, which an earlier run left, can't be removed: {error}") from error
 
+    def check_priority(self, name: str) -> None:
+        """See that there is a PriorityClass of a name, or none is asked for: without it no pod of a Job would be made.
+
+        The role makes it with the network policy that lets the Jobs out. Raises CoursehubError.
+        """
+        if name and self._kube.get("scheduling.k8s.io/v1", "PriorityClass", name) is None:
+            raise CoursehubError(
+                f"there is no PriorityClass {name}: set coursehub_drive_export_owner in the inventory and run the"
+                " playbook site, which makes it, or leave out priority_class"
+            )
+
     def secrets(self, accounts: Iterable[_accounts.Account]) -> dict[str, str]:
         """Return what is wrong with the Secrets of accounts, by Secret. Nothing of their content is kept."""
         wanted = dict.fromkeys(account.secret for account in accounts)

@@ -164,6 +164,7 @@ class Run:
         columns = _disks.read_lines(roster, sorted(self._wanted_columns)) if roster else {}
         accounts = _accounts.accounts(disks, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
+        exporter.check_priority(parameters["priority_class"])
         wrong = exporter.secrets(accounts.values())
         if wrong:
             raise CoursehubError(f"{'; '.join(wrong.values())}: put what Google gave you there")

@@ -172,6 +172,7 @@ def test_those_who_have_not_consented_are_told_and_one_who_is_named_is_refused(c
         ({"snapshot": "monday"}, "ann: there is no snapshot monday"),
         ({"snapshot": "fresh", "snapshot_class": None}, "needs snapshot_class"),
         ({"concurrency": 0}, "set it to 1 at least"),
+        ({"priority_class": "low"}, "there is no PriorityClass low: set coursehub_drive_export_owner"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_made(course: Course, more: Object, sentence: str) -> None:

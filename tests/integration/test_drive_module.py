@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ class World:
         self.students = Students(api, Kube(str(kubeconfig), "kind-test"))
         self.jobs = Jobs(api, self.students.storage)
         self.jobs.perform = self._perform
+        # After how many calls of Drive the next pods of exports are killed.
+        self.kills: list[int] = []
         drive.admin("POST", "/clients", id="app", secret="s3cret", app="app")
         for name in NAMES:
             if name not in ("ann", "bob"):
@@ -84,7 +87,16 @@ class World:
         told = {**test_drive_import.PARAMETERS, **CONSENT, "students": NAMES, "api_address": self.drive.url}
         return Import(self.students.course, {**told, "wait_timeout": 120, **more}, False)()
 
-    def _perform(self, job: Object, _command: str, _asked: Object) -> list[Object | None]:
+    def _kill(self, words: list[str], environment: dict[str, str], calls: int) -> None:
+        """Run a pod that is killed when Drive was called so often; a Job has another one follow it."""
+        self.drive.admin("DELETE", "/counters")
+        pod = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while pod.poll() is None and sum(row["count"] for row in self.drive.admin("GET", "/counters")["calls"]) < calls:
+            time.sleep(0.01)
+        pod.kill()
+        pod.wait(timeout=20)
+
+    def _perform(self, job: Object, command: str, _asked: Object) -> list[Object | None]:
         """Do what a kubelet does: lay out the volumes where the container has them, and run it."""
         spec = job["spec"]["template"]["spec"]
         (container,) = spec["containers"]
@@ -108,20 +120,16 @@ class World:
         for mounted in ("/keys/", "/homes/", "/state"):
             told["COURSEHUB_REQUEST"] = told["COURSEHUB_REQUEST"].replace(f'"{mounted}', f'"{root}{mounted}')
         words = [sys.executable, *container["args"][1:]]
-        done = subprocess.run(
-            words,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT / "images/tools"),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "COURSEHUB_REQUEST": told["COURSEHUB_REQUEST"],
-                "COURSEHUB_RESULT": str(root / "result"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "images/tools"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "COURSEHUB_REQUEST": told["COURSEHUB_REQUEST"],
+            "COURSEHUB_RESULT": str(root / "result"),
+        }
+        while command == "export" and self.kills:
+            self._kill(words, environment, self.kills.pop(0))
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=120)
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         assert lines, done.stdout + done.stderr
@@ -160,6 +168,18 @@ def test_homes_go_to_drive_and_come_back(world: World) -> None:
         assert tree(world.folder / "claims" / f"back-disk-{name}") == tree(world.home(name))
 
 
+def test_pods_that_are_killed_leave_nothing_twice(world: World) -> None:
+    before = world.drive.admin("GET", "/status")["files"]
+    world.kills = [2, 5, 9, 14, 20]
+    told = world.export(verify=True, students_per_job=4)
+    assert (told["failures"], told["verified"], world.kills) == ([], 4, [])
+    # Of each student two files, a folder, the folder of the export, and its list.
+    assert world.drive.admin("GET", "/status")["files"] - before == 4 * 5
+    assert [one["failed"] for one in world.bring_back()["students"]] == [""] * 4
+    for name in NAMES:
+        assert tree(world.folder / "claims" / f"back-disk-{name}") == tree(world.home(name))
+
+
 def test_those_whose_tokens_are_revoked_are_named_and_the_others_are_exported(world: World) -> None:
     for name in ("bob", "cleo"):
         world.drive.admin("POST", "/revoke", user=f"{name}@uni.example")
@@ -192,7 +212,7 @@ def tree(home: Path) -> dict[str, tuple[object, ...]]:
     for path in sorted(home.rglob("*")):
         stat = path.lstat()
         if path.is_symlink():
-            found[str(path.relative_to(home))] = ("link", os.readlink(path))
+            found[str(path.relative_to(home))] = ("link", str(path.readlink()))
         elif path.is_dir():
             found[str(path.relative_to(home))] = ("folder", stat.st_mode, stat.st_mtime_ns)
         else:

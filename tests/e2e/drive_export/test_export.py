@@ -24,8 +24,9 @@ pytestmark = pytest.mark.slow
 Object = dict[str, Any]
 EXPORTER = "coursehub.jupyterhub/exporter"
 CLAIM = ("v1", "PersistentVolumeClaim")
-# In each home: 9 notebooks, 4 other files, 4 folders; in Drive also the folder of the export and its list.
-IN_DRIVE = 13 + 4 + 2
+# In each home: 9 notebooks, 4 other files, 4 folders; in Drive also the folder of the export, its list, and the top of the
+# student's Drive, which is made when it is first used.
+IN_DRIVE = 13 + 4 + 3
 
 
 def nothing_left_over(cluster: Cluster) -> None:

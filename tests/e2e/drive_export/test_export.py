@@ -24,8 +24,8 @@ pytestmark = pytest.mark.slow
 Object = dict[str, Any]
 EXPORTER = "coursehub.jupyterhub/exporter"
 CLAIM = ("v1", "PersistentVolumeClaim")
-# In each home: 9 notebooks, 4 other files, 4 folders; in Drive also the folder of the export, its list, and the top of the
-# student's Drive, which is made when it is first used.
+# In each home: 9 notebooks, 4 other files, 4 folders; in Drive also the folder of the export, its list, and the top of
+# the student's Drive, which is made when it is first used.
 IN_DRIVE = 13 + 4 + 3
 
 

@@ -1,4 +1,4 @@
-"""The project's own images, from the Containerfiles in ``images/`` and ``lab/csi``."""
+"""The project's own images, from the Containerfiles in ``images/`` and ``lab/``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ IMAGES = {
     "tools": "images/tools",
     "database": "images/database",
     "csi-btrfs": "lab/csi",
+    "drive-emulator": "lab/drive",
 }
 # What goes into `tools` of the collection: it runs the same playbooks as a person. Folders, which an installed
 # collection has too; its galaxy.yml is no longer there.

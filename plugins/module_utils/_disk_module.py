@@ -27,14 +27,20 @@ LOOK_ARGUMENTS: dict[str, dict[str, Any]] = {
 ARGUMENTS: dict[str, dict[str, Any]] = {**LOOK_ARGUMENTS, **_progress.ARGUMENTS}
 
 
-def run(module: AnsibleModule, prepare: Callable[[_course.Course], Callable[[], dict[str, Any]]]) -> None:
+def run(
+    module: AnsibleModule,
+    prepare: Callable[[_course.Course], Callable[[], dict[str, Any]]],
+    lock_name: str = _lock.NAME,
+    failure: Callable[[dict[str, Any]], str] | None = None,
+) -> None:
     """Do a module's work on a course and end the module with its result.
 
     ``prepare`` is given the course and returns the work; what is wrong with the parameters is told then, before the
     lock is taken.
 
-    A module that has ``lock_timeout`` changes something, and is alone in the namespace while it does. It fails where
-    one of the ``students`` of its result has ``failed``, and names them all.
+    A module that has ``lock_timeout`` changes something, and is alone in the namespace while it does, among those of
+    the same lock. It fails where one of the ``students`` of its result has ``failed``, and names them all; with
+    ``failure``, where that returns a sentence.
     """
     parameters = module.params
 
@@ -46,13 +52,13 @@ def run(module: AnsibleModule, prepare: Callable[[_course.Course], Callable[[], 
         prepared = prepare(course)
         if module.check_mode or "lock_timeout" not in parameters:
             return prepared()
-        with _lock.Lock(course.kube, course.namespace, parameters["lock_timeout"]) as lock:
+        with _lock.Lock(course.kube, course.namespace, parameters["lock_timeout"], lock_name) as lock:
             course.still_alone = lock.check
             result = prepared()
             lock.check()
         return result
 
-    _edge.run(module, work, _failure)
+    _edge.run(module, work, failure or _failure)
 
 
 def _failure(result: dict[str, Any]) -> str:

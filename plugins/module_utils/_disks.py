@@ -30,6 +30,8 @@ RESTORED_START_ANNOTATION = "coursehub.jupyterhub/restored-start"
 FULL_ANNOTATION = "coursehub.jupyterhub/full"
 # Written when a disk was archived and the archive read back: what that was, as JSON.
 ARCHIVE_ANNOTATION = "coursehub.jupyterhub/archive"
+# Written when a disk's export to Google Drive had come to its end: what that was, as JSON.
+DRIVE_EXPORT_ANNOTATION = "coursehub.jupyterhub/drive-export"
 # Written before an archived disk is removed: the hub starts nothing on it any more.
 REMOVAL_ANNOTATION = "coursehub.jupyterhub/removal"
 ROSTER_COLUMN = "student"
@@ -64,6 +66,7 @@ class Disk:
     started_since_restore: bool = True
     full: bool = False
     archive: str = ""
+    drive_export: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -100,6 +103,7 @@ def disk(claim: Object) -> Disk:
         started_since_restore=annotations.get(RESTORED_START_ANNOTATION) != annotations.get(LAST_START_ANNOTATION, ""),
         full=FULL_ANNOTATION in annotations,
         archive=annotations.get(ARCHIVE_ANNOTATION, ""),
+        drive_export=annotations.get(DRIVE_EXPORT_ANNOTATION, ""),
         labels=metadata["labels"],
     )
 
@@ -114,27 +118,37 @@ def _moment(text: str | None) -> datetime | None:
 def read_roster(path: str) -> list[str]:
     """Return the students of a CSV file with a column ``student``, each once, in its order.
 
-    Raises CoursehubError for a file that can't be read, has no such column, or a line without a student.
+    Raises CoursehubError as `read_lines` does.
+    """
+    return list(read_lines(path))
+
+
+def read_lines(path: str, columns: Iterable[str] = ()) -> dict[str, dict[str, str]]:
+    """Return a roster's line of each student, by column; of several lines of one student the first counts.
+
+    Raises CoursehubError for a file that can't be read, has no column ``student`` or lacks one of ``columns``, or has
+    a line without a student.
     """
     try:
         # With or without the mark that spreadsheets put before UTF-8.
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, skipinitialspace=True)
             names = [name.strip() for name in rows.fieldnames or []]
-            if ROSTER_COLUMN not in names:
-                raise CoursehubError(
-                    f"the roster {path} has no column '{ROSTER_COLUMN}', its columns are: {', '.join(names) or 'none'}"
-                )
+            for column in (ROSTER_COLUMN, *columns):
+                if column not in names:
+                    raise CoursehubError(
+                        f"the roster {path} has no column '{column}', its columns are: {', '.join(names) or 'none'}"
+                    )
             rows.fieldnames = names
-            students = []
+            lines: dict[str, dict[str, str]] = {}
             for row in rows:
                 student = (row[ROSTER_COLUMN] or "").strip()
                 if not student:
                     raise CoursehubError(f"line {rows.line_num} of the roster {path} has no student")
-                students.append(student)
+                lines.setdefault(student, {name: row[name] or "" for name in names})
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CoursehubError(f"the roster {path} can't be read: {error}") from error
-    return list(dict.fromkeys(students))
+    return lines
 
 
 def check_selection(parameters: Mapping[str, Any], ways: Iterable[str] = tuple(SELECTION_ARGUMENTS)) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _manifests, _restore, _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _exporter, _manifests, _restore, _snapshots
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 Object = dict[str, Any]
@@ -68,8 +68,8 @@ def take(found: Found, namespaces: Iterable[str], moment: str) -> tuple[Object, 
     contents = {item["metadata"]["name"]: item for item in found.contents}
     disks, snapshots = [], []
     for claim in sorted(found.claims, key=_place):
-        # A scratch disk is a copy that goes by itself.
-        if _restore.SCRATCH_LABEL in (claim["metadata"].get("labels") or {}):
+        # A scratch disk is a copy that goes by itself; what the exporter knows, Drive knows too.
+        if {_restore.SCRATCH_LABEL, _exporter.CLAIM_LABEL} & set(claim["metadata"].get("labels") or {}):
             continue
         volume = volumes.get(claim["spec"].get("volumeName") or "")
         reason = _lacks_volume(claim, volume)

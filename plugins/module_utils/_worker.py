@@ -20,7 +20,7 @@ WORKER_LABEL = "coursehub.jupyterhub/worker"
 # The user to whom all students' disks belong, as in every image of this collection.
 UID = 1000
 # Why a container waits that will not start by waiting longer.
-_HOPELESS = ("ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "ImagePullBackOff")
+HOPELESS = ("ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "ImagePullBackOff")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def outcome(item: Object) -> Object | None:
     containers: list[Object] = status.get("containerStatuses") or [{}]
     state: Object = containers[0].get("state", {})
     waiting = state.get("waiting", {})
-    if waiting.get("reason") in _HOPELESS:
+    if waiting.get("reason") in HOPELESS:
         return {"failed": f"its worker can't start: {waiting.get('message') or waiting['reason']}"}
     if status.get("phase") not in ("Succeeded", "Failed"):
         return None

@@ -27,6 +27,7 @@ RESOURCES = {
         "Service",
     ],
     "/apis/apps/v1": ["DaemonSet", "Deployment", "StatefulSet"],
+    "/apis/batch/v1": ["CronJob", "Job"],
     "/apis/coordination.k8s.io/v1": ["Lease"],
     "/apis/snapshot.storage.k8s.io/v1": ["VolumeSnapshot", "VolumeSnapshotContent"],
 }
@@ -68,6 +69,8 @@ class Api:
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
         self.asked: list[Request] = []
+        # What pods have said, by path of the pod: a line of JSON each.
+        self.logs: dict[str, tuple[Object, ...]] = {}
         self.script: list[tuple[Callable[[Request], bool], Answer]] = []
         # Stands in for controllers: called with the path of an object that was just made, and the object.
         self.on_create: Callable[[str, Object], None] = lambda _path, _item: None
@@ -109,6 +112,8 @@ class Api:
             if matches(request):
                 del self.script[number]
                 return answer
+        if request.path.endswith("/log") and request.path.removesuffix("/log") in self.logs:
+            return Answer(lines=self.logs[request.path.removesuffix("/log")])
         if request.path == "/readyz":
             return Answer(body="ok")
         if request.path in RESOURCES:

@@ -30,6 +30,8 @@ from ..result import FailedError, because, say, shown
 from . import bundle, importing, request, runs
 
 _COMMANDS = tuple(request.NEEDED)
+# As a shell tells of SIGTERM: a Job runs such a pod again, and not one whose students did not end well (1).
+_TOLD_TO_END = 128 + signal.SIGTERM
 # A folder in a folder in a folder: a descriptor for each, and for each thread.
 _MOST_DESCRIPTORS = 65536
 
@@ -115,6 +117,7 @@ def _run(words: list[str]) -> dict[str, Any]:
 def main(words: list[str]) -> int:
     """Run a command, tell its result, return the exit code."""
     outcome: dict[str, Any] = {}
+    code = 1
     try:
         signal.signal(signal.SIGTERM, _stop)
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -130,6 +133,7 @@ def main(words: list[str]) -> int:
         outcome, failed = error.details, str(error)
     except (StoppedError, KeyboardInterrupt):
         failed = "it was told to end before it was done: run it again, it goes on where it was"
+        code = _TOLD_TO_END
     except Exception as error:
         failed = f"unexpected {type(error).__name__}: nothing more is known: report this with the pod's log"
     if failed:
@@ -141,7 +145,7 @@ def main(words: list[str]) -> int:
     except OSError as error:
         say(f"the result can't be written: {because(error)}")
         return 1
-    return 1 if failed else 0
+    return code if failed else 0
 
 
 if __name__ == "__main__":

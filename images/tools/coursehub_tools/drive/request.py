@@ -164,8 +164,10 @@ def _check(one: Asked, command: str) -> None:
     if not 1 <= one.threads <= _MOST_THREADS:
         raise FailedError(f"{who}: threads is {one.threads}, and it is to be from 1 to {_MOST_THREADS}")
     course_lines(one.exclude)
-    # Read now, so that the last student's bad file is known before the first one's export.
-    credentials.load(one.credentials, one.subject, one.student)
+    # Read now, so that the last student's bad file is known before the first one's export. The command that is there to
+    # find such files tells of each student's.
+    if command != "check":
+        credentials.load(one.credentials, one.subject, one.student)
     for path in (one.source, one.disk):
         try:
             if path is not None and not path.is_dir():

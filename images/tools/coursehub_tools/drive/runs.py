@@ -83,8 +83,9 @@ class _Run:
         closed = self._closed.get(asked.folder) or self._closed.get(asked.identity)
         if closed is not None:
             return report.result(outcome_of(closed), closed) | {"calls": 0}
-        client = self._client(asked)
+        client: Client | None = None
         try:
+            client = self._client(asked)
             outcome, more = self._do(asked, client, report)
             done = report.result(outcome) | more
         except RefusedError as error:
@@ -96,7 +97,7 @@ class _Run:
             place = f" at '{shown(str(error.filename))}'" if error.filename else ""
             why = f"the system refuses something{place} ({because(error)}): look at the disks, then run this again"
             done = report.result("failed", FailedError(f"{shown(asked.student)}: {why}"))
-        done["calls"] = client.calls
+        done["calls"] = client.calls if client else 0
         say(_sentence(done))
         return done
 

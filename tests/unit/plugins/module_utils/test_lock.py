@@ -111,3 +111,12 @@ def test_an_api_server_that_stumbles_does_not_take_the_lock_away(kube: Kube, api
             lock._ended.wait(0.05)
         lock.check()
         assert api.objects[PATH]["metadata"]["resourceVersion"] != version
+
+
+def test_exports_and_snapshots_do_not_wait_for_one_another(kube: Kube, api: Api) -> None:
+    with Lock(kube, "students", 0), Lock(kube, "students", 0, _lock.DRIVE_NAME):
+        assert holder(api)
+        assert api.objects[PATH.replace("coursehub-disks", "coursehub-drive")]["spec"]["holderIdentity"]
+        with pytest.raises(CoursehubError) as refusal, Lock(kube, "students", 1.5, _lock.DRIVE_NAME):
+            pass
+        assert "another run works on the exports of students" in str(refusal.value)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from coursehub_tools.drive import __main__ as command
-from coursehub_tools.drive import request
+from coursehub_tools.drive import request, runs
 from coursehub_tools.result import FailedError
 
 CONSENT = {"type": "authorized_user", "client_id": "id", "client_secret": "s3cret", "refresh_token": "t0ken"}
@@ -143,3 +143,17 @@ def test_bad_calls_are_one_line(
     assert sentence in said.out
     assert said.out.count("\n") == 1
     assert sentence in json.loads((tmp_path / "result").read_text(encoding="utf-8"))["failed"]
+
+
+def test_a_check_tells_of_each_students_bad_credentials(usual: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text("{", encoding="utf-8")
+    students = [{**usual, "student": "ada", "credentials": str(bad)}, {**usual, "student": "bob", "credentials": "/no"}]
+    asked = request.read(json.dumps({"students": students}), "check")
+    summary = runs.all_of("check", asked, runs.Where(), None)
+    assert summary["failed_students"] == ["ada", "bob"]
+    said = capsys.readouterr().out
+    assert "ada: the credentials' file" in said
+    assert "bob: the credentials' file '/no' can't be read" in said
+    with pytest.raises(FailedError, match="is no JSON"):
+        request.read(json.dumps({"students": students}), "verify")

@@ -1,0 +1,43 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whose Google Drive exports are in, and as whom they are made."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation fragments."""
+
+    DOCUMENTATION = r"""
+options:
+  owner:
+    description:
+      - Whose the files in Drive are. V(shared_drive) is a shared drive of the course, of which a service account is
+        content manager. V(delegation) is each student's own Drive, which the service account may act in for the whole
+        domain. V(consent) is each student's own Drive too, by what the student has allowed.
+    type: str
+    choices: [shared_drive, delegation, consent]
+    required: true
+  credentials_secret:
+    description:
+      - The Secret in O(namespace) with the service account's key as C(key.json). Needed but with V(consent), where each
+        student has a Secret of their own, V(drive-consent-alice), labelled C(coursehub.jupyterhub/drive-consent).
+    type: str
+  folder:
+    description: The shared drive's id, or that of a folder. Needed with V(shared_drive). Without it exports are at the
+      top of the students' own Drives.
+    type: str
+    default: ""
+  subject:
+    description: How a student's account is called, made of C({student}) and columns of the roster, as in
+      V({student}@uni.example) or V({email}). Needed with V(delegation).
+    type: str
+  name:
+    description: How a student's folder in Drive is called, made as O(subject) is. No two students may have the same.
+    type: str
+    default: "{student}"
+  api_address:
+    description: Where Drive is, for tests. Empty is Google's.
+    type: str
+    default: ""
+"""

@@ -1,0 +1,262 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Jobs that run the exporter (``coursehub_tools.drive``) for some students, and what they tell; without I/O.
+
+A Job and not a pod, since a pod that is killed has to be followed by another one, which goes on. What it tells of each
+student is a line of its log: a termination message has room for one or two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _restore, _slots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import MANAGED_BY
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._worker import HOPELESS, UID
+
+Object = dict[str, Any]
+
+# On Jobs and their pods: the exporter's command. The network policy and the next run find them by this. It is not the
+# label of other workers: a drill that runs meanwhile would take them for what a killed run has left.
+LABEL = "coursehub.jupyterhub/exporter"
+# On the claims that are made for exports: ``clone`` of one that goes with its Job, ``state`` of one that stays.
+CLAIM_LABEL = "coursehub.jupyterhub/drive"
+CLONE, STATE = "clone", "state"
+CLONE_PREFIX = "export-"
+STATE_SIZE = "1Gi"
+JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+CONTAINER = "exporter"
+# How often a pod that died is followed by another one, after 10 s, 20 s, 40 s and so on.
+TRIES = 6
+# A Job whose run was killed goes by itself at last, where no other run sweeps it.
+KEPT_S = 86400
+# Students whom one Job checks: the request is one variable, which Linux lets have 128 KiB.
+CHECKED_TOGETHER = 100
+
+
+@dataclass(frozen=True)
+class Person:
+    """One student's part in a Job. ``claim`` is the disk to read from or to write to, empty where none is needed."""
+
+    account: _accounts.Account
+    claim: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a Job does: a command for some students, with what they have in common, and a claim for their states."""
+
+    name: str
+    command: str
+    people: Sequence[Person]
+    common: Mapping[str, Any] = field(default_factory=dict)
+    state: str = ""
+    api_address: str = ""
+    priority_class: str = ""
+
+
+def common(parameters: Mapping[str, Any], rates: _slots.Rates) -> Object:
+    """Return what all students' requests have in common."""
+    told = {name: parameters[name] for name in ("folder", "exclude", "bundle", "prune", "look")}
+    return {**told, **asdict(rates)}
+
+
+def request(task: Task) -> Object:
+    """Return what the exporter is asked."""
+    keys = key_files(task)
+    place = {"import": "disk"}.get(task.command, "source")
+    students = [
+        {
+            "student": person.account.student,
+            "credentials": f"/keys/{keys[person.account.secret]}",
+            "subject": person.account.subject,
+            "name": person.account.name,
+            **({place: f"/homes/{number}"} if person.claim else {}),
+        }
+        for number, person in enumerate(task.people)
+    ]
+    return {**task.common, **({"state": "/state"} if task.state else {}), "students": students}
+
+
+def key_files(task: Task) -> dict[str, str]:
+    """Return the file that each Secret's key is in, by Secret."""
+    secrets = dict.fromkeys(person.account.secret for person in task.people)
+    return {secret: f"{number}.json" for number, secret in enumerate(secrets)}
+
+
+def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
+    """Return the Job, which ends after so many seconds. It satisfies Pod Security "restricted", and has no right in the
+    cluster. Credentials are files of a volume: none is in the manifest.
+    """
+    metadata: Object = {"labels": {**MANAGED_BY, LABEL: task.command}}
+    words = ["python", "-m", "coursehub_tools.drive", task.command]
+    if task.api_address:
+        words += ["--drive-address", task.api_address]
+    mounts, volumes = _volumes(task)
+    container = {
+        "name": CONTAINER,
+        "image": image,
+        "args": words,
+        "env": [
+            {"name": "COURSEHUB_REQUEST", "value": json.dumps(request(task), sort_keys=True)},
+            {"name": "COURSEHUB_RESULT", "value": "/dev/termination-log"},
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own
+        ],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": mounts,
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        **({"priorityClassName": task.priority_class} if task.priority_class else {}),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": UID,
+            "runAsGroup": UID,
+            "fsGroup": UID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": volumes,
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": task.name, "namespace": namespace, **metadata},
+        "spec": {
+            "backoffLimit": TRIES,
+            "activeDeadlineSeconds": max(1, seconds),
+            "ttlSecondsAfterFinished": KEPT_S,
+            "podFailurePolicy": {
+                "rules": [
+                    # A node that was drained or lost: that is no try.
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+                    # It came to its end and told what failed for whom. Trying again would fail again.
+                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [1]}},
+                ]
+            },
+            "template": {"metadata": metadata, "spec": pod},
+        },
+    }
+
+
+def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
+    sources = [
+        {"secret": {"name": secret, "items": [{"key": _accounts.KEY, "path": path}]}}
+        for secret, path in key_files(task).items()
+    ]
+    mounts: list[Object] = [
+        {"name": "keys", "mountPath": "/keys", "readOnly": True},
+        {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+    ]
+    volumes: list[Object] = [
+        {"name": "keys", "projected": {"defaultMode": 0o440, "sources": sources}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+    for number, person in enumerate(task.people):
+        if person.claim:
+            read_only = {} if task.command == "import" else {"readOnly": True}
+            mounts.append({"name": f"home-{number}", "mountPath": f"/homes/{number}", **read_only})
+            volumes.append({"name": f"home-{number}", "persistentVolumeClaim": {"claimName": person.claim}})
+    if task.state:
+        mounts.append({"name": "state", "mountPath": "/state"})
+        volumes.append({"name": "state", "persistentVolumeClaim": {"claimName": task.state}})
+    return mounts, volumes
+
+
+def ended(item: Object) -> str | None:
+    """Return why a Job failed, an empty string where it did not, None while it is at work."""
+    for one in item.get("status", {}).get("conditions") or []:
+        if one.get("status") == "True" and one["type"] in ("Complete", "Failed"):
+            return "" if one["type"] == "Complete" else str(one.get("message") or one.get("reason") or "it failed")
+    return None
+
+
+def hopeless(pods: Iterable[Object]) -> str:
+    """Return why a Job's pod will not start by waiting longer, an empty string where it may."""
+    for pod in pods:
+        for container in pod.get("status", {}).get("containerStatuses") or []:
+            waiting = container.get("state", {}).get("waiting", {})
+            if waiting.get("reason") in HOPELESS:
+                return f"its pod can't start: {waiting.get('message') or waiting['reason']}"
+    return ""
+
+
+def last_pod(pods: Iterable[Object]) -> Object | None:
+    """Return the pod of a Job that ended last by itself; one that was killed has not told of all."""
+    done = [pod for pod in pods if _exit_code(pod) in (0, 1)]
+    return max(done, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
+
+
+def _exit_code(pod: Object) -> int | None:
+    containers = pod.get("status", {}).get("containerStatuses") or [{}]
+    code = containers[0].get("state", {}).get("terminated", {}).get("exitCode")
+    return None if code is None else int(code)
+
+
+def told_at_end(pod: Object) -> str:
+    """Return the sentence with which the exporter refused all of its request, an empty string where there is none."""
+    containers = pod.get("status", {}).get("containerStatuses") or [{}]
+    message = containers[0].get("state", {}).get("terminated", {}).get("message") or ""
+    try:
+        told = json.loads(message)
+        return str(told["failed"])
+    except (ValueError, TypeError, KeyError):
+        return message.strip().splitlines()[-1] if message.strip() else ""
+
+
+def results(log: str, students: Collection[str]) -> dict[str, Object]:
+    """Return what a log tells of students: of several lines of one student the last counts."""
+    found: dict[str, Object] = {}
+    for line in log.splitlines():
+        if line.startswith("{"):
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(told, dict) and "outcome" in told and told.get("student") in students:
+                found[told["student"]] = told
+    return found
+
+
+def clone(claim: Object, volume_size: str, snapshot: str, node: str) -> Object:
+    """Return the claim of a scratch disk, made from a snapshot of a student's."""
+    item = _restore.copy_of(claim, clone_name(claim["metadata"]["name"]), volume_size, snapshot, node)
+    item["metadata"]["labels"][CLAIM_LABEL] = CLONE
+    return item
+
+
+def clone_name(claim: str) -> str:
+    """Return the name of a student's scratch disk for exports. A drill's has another, and both may be there."""
+    return f"{CLONE_PREFIX}{claim}"
+
+
+def state_claim(slot: _slots.Slot, namespace: str, storage_class: str, node: str) -> Object:
+    """Return the claim for what the exporter knows of the students of a slot."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": slot.claim,
+            "namespace": namespace,
+            "labels": {**MANAGED_BY, CLAIM_LABEL: STATE},
+            "annotations": {_restore.SELECTED_NODE: node},
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "resources": {"requests": {"storage": STATE_SIZE}},
+        },
+    }

@@ -1,0 +1,208 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs the exporter's Jobs, and makes the disks that they read from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _accounts,
+    _bulk,
+    _claims,
+    _course,
+    _disks,
+    _exporter,
+    _slots,
+    _snapshots,
+)
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+Object = dict[str, Any]
+
+JOB, POD = ("batch/v1", "Job"), ("v1", "Pod")
+# What a run that ran out of time may still take to remove what it made.
+CLEANING_S = 60
+# How often a Job that says nothing is looked at: the image of its pod may not be there.
+LOOK_S = 30
+# A kubelet may be away for a moment when it is asked for a log.
+LOG_TRIES, LOG_PAUSE_S = 5, 2.0
+
+
+class Exporter:
+    """The exporter's Jobs in a namespace. ``deadline`` is in ``time.monotonic`` seconds.
+
+    Whoever uses it holds the lock for exports: what it finds of other Jobs is of a run that was killed.
+    """
+
+    def __init__(self, course: _course.Course, image: str, deadline: float) -> None:
+        self._course = course
+        self._kube = course.kube
+        self._namespace = course.namespace
+        self._image = image
+        self._deadline = deadline
+        self._claims = _claims.Claims(course.kube, course.namespace, deadline)
+        self._cleaning = _claims.Claims(course.kube, course.namespace, deadline + CLEANING_S)
+
+    def sweep(self) -> None:
+        """Remove what a run that was killed has left: its Jobs, its clones, and their volumes. States stay."""
+        jobs = self._kube.list(*JOB, self._namespace, labelSelector=_exporter.LABEL)
+        self._each([item["metadata"]["name"] for item in jobs], self._remove)
+        selector = f"{_exporter.CLAIM_LABEL}={_exporter.CLONE}"
+        claims = self._kube.list(*_claims.CLAIM, self._namespace, labelSelector=selector)
+        self._each([item["metadata"]["name"] for item in claims], self._cleaning.release)
+
+    def _each(self, names: list[str], work: Any) -> None:
+        _results, errors = _bulk.each(names, work)
+        for name, error in errors.items():
+            raise CoursehubError(f"{name}, which an earlier run left, can't be removed: {error}") from error
+
+    def check_priority(self, name: str) -> None:
+        """See that there is a PriorityClass of a name, or none is asked for: without it no pod of a Job would be made.
+
+        The role makes it with the network policy that lets the Jobs out. Raises CoursehubError.
+        """
+        if name and self._kube.get("scheduling.k8s.io/v1", "PriorityClass", name) is None:
+            raise CoursehubError(
+                f"there is no PriorityClass {name}: set coursehub_drive_export_owner in the inventory and run the"
+                " playbook site, which makes it, or leave out priority_class"
+            )
+
+    def secrets(self, accounts: Iterable[_accounts.Account]) -> dict[str, str]:
+        """Return what is wrong with the Secrets of accounts, by Secret. Nothing of their content is kept."""
+        wanted = dict.fromkeys(account.secret for account in accounts)
+        found, errors = _bulk.each(wanted, lambda name: self._kube.get("v1", "Secret", name, self._namespace))
+        wrong = {name: f"the Secret {name} can't be looked at: {error}" for name, error in errors.items()}
+        for name, item in found.items():
+            if item is None:
+                wrong[name] = f"there is no Secret {name} in {self._namespace}"
+            elif _accounts.KEY not in (item.get("data") or {}):
+                wrong[name] = f"the Secret {name} has no {_accounts.KEY}"
+        return wrong
+
+    @contextmanager
+    def clones(
+        self, disks: Mapping[str, _disks.Disk], shots: Mapping[str, _snapshots.Shot]
+    ) -> Iterator[tuple[dict[str, str], dict[str, CoursehubError]]]:
+        """Make a disk from the snapshot of each student's; give the claims and what failed, by the student's own claim.
+
+        They are removed with their volumes at the end. All are made on one node, which the Job's pod can then use.
+        """
+        node = self._node(disks)
+        try:
+            yield _bulk.each(disks, lambda claim: self._clone(disks[claim], shots[claim], node))
+        finally:
+            names = [_exporter.clone_name(claim) for claim in disks]
+            _results, errors = _bulk.each(names, self._cleaning.release)
+            for name, error in errors.items():
+                raise CoursehubError(f"the scratch disk {name} can't be removed: {error}") from error
+
+    def _node(self, disks: Mapping[str, _disks.Disk]) -> str:
+        for claim in disks:
+            own = self._claims.get(claim)
+            if own is not None:
+                return self._claims.node_for(own)
+        return ""
+
+    def _clone(self, disk: _disks.Disk, shot: _snapshots.Shot, node: str) -> str:
+        own = self._claims.get(disk.claim)
+        if own is None:
+            raise CoursehubError("the disk is gone")
+        shot = self._still_there(disk, shot)
+        body = _exporter.clone(own, str(max(shot.size, disk.size)), shot.name, node)
+        self._claims.create(body)
+        name = str(body["metadata"]["name"])
+        found = self._claims.await_bound(name, f"no disk could be made from the snapshot {shot.name}")
+        # At once: a run that is killed from here on leaves nothing that costs.
+        self._claims.let_go(found["spec"]["volumeName"])
+        return name
+
+    def _still_there(self, disk: _disks.Disk, shot: _snapshots.Shot) -> _snapshots.Shot:
+        """See that a snapshot was not thinned out while other students were exported, which takes hours."""
+        kind = (_snapshots.API_VERSION, _snapshots.KIND)
+        found = self._kube.get(*kind, shot.name, self._namespace)
+        if found is None or found["metadata"].get("deletionTimestamp"):
+            raise CoursehubError(f"the snapshot {shot.name} was removed meanwhile: {_bulk.AGAIN}")
+        return shot
+
+    def keep_state(self, slot: _slots.Slot, disk: _disks.Disk) -> None:
+        """Make the claim for the states of a slot, where there is none yet."""
+        if self._claims.get(slot.claim) is not None:
+            return
+        own = self._claims.get(disk.claim)
+        if own is None:
+            raise CoursehubError("the disk is gone")
+        node = self._claims.node_for(own)
+        self._claims.create(_exporter.state_claim(slot, self._namespace, disk.storage_class, node))
+        found = self._claims.await_bound(slot.claim, f"the claim {slot.claim} for the exporter's state got no volume")
+        # Else its volume would stay, and cost, when somebody removes the claim.
+        self._claims.let_go(found["spec"]["volumeName"])
+
+    def run(self, task: _exporter.Task) -> dict[str, Object]:
+        """Do a task; return what it told of each student. A student of whom it told nothing has ``failed``."""
+        students = [person.account.student for person in task.people]
+        told: dict[str, Object] = {}
+        reason = ""
+        # Once more where what it told is lost, as with its node: what is in Drive already is one call a student.
+        for _attempt in (1, 2):
+            self._course.still_alone()
+            # One that is there is ours: all others were swept.
+            left = int(self._deadline - time.monotonic())
+            self._kube.create(_exporter.job(task, self._namespace, self._image, left))
+            try:
+                told, reason = self._await(task.name, students)
+            finally:
+                self._remove(task.name)
+            if told or reason:
+                break
+        missing = reason or "nothing is known of its end: the log of its pod is lost"
+        return {student: told.get(student) or {"failed": missing} for student in students}
+
+    def _await(self, name: str, students: list[str]) -> tuple[dict[str, Object], str]:
+        def done(found: list[Object]) -> bool:
+            return not found or _exporter.ended(found[0]) is not None
+
+        while True:
+            until = min(self._deadline, time.monotonic() + LOOK_S)
+            found = self._kube.wait(*JOB, self._namespace, done, until, fieldSelector=f"metadata.name={name}")
+            pods = self._pods(name)
+            if not found:
+                return {}, f"its Job {name} is gone: was it removed by hand? {_bulk.AGAIN}"
+            why = _exporter.ended(found[0])
+            if why is not None:
+                break
+            if hopeless := _exporter.hopeless(pods):
+                return {}, hopeless
+            if time.monotonic() >= self._deadline:
+                return {}, f"it was not done before the timeout; it goes on where it was: {_bulk.AGAIN}"
+        pod = _exporter.last_pod(pods)
+        if pod is None:
+            return {}, f"its Job ended without a result: {why}" if why else ""
+        told = _exporter.results(self._log(pod["metadata"]["name"]), students)
+        return told, "" if told else _exporter.told_at_end(pod) if why else ""
+
+    def _pods(self, job: str) -> list[Object]:
+        return self._kube.list(*POD, self._namespace, labelSelector=f"{_exporter.JOB_NAME_LABEL}={job}")
+
+    def _log(self, pod: str) -> str:
+        path = f"{self._kube.path(*POD, self._namespace, pod)}/log"
+        for attempt in range(LOG_TRIES):
+            try:
+                return self._kube.text(path)
+            except CoursehubError:
+                if attempt + 1 < LOG_TRIES:
+                    time.sleep(LOG_PAUSE_S)
+        return ""
+
+    def _remove(self, name: str) -> None:
+        """Remove a Job and wait until its pods are gone: their claims can't go before."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground"}
+        self._kube.delete(*JOB, name, self._namespace, options)
+        deadline = self._deadline + CLEANING_S
+        selector = f"metadata.name={name}"
+        left = self._kube.wait(*JOB, self._namespace, lambda found: not found, deadline, fieldSelector=selector)
+        if left:
+            raise CoursehubError(f"the Job {name} did not go before the timeout")

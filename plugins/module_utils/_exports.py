@@ -1,0 +1,188 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Exports of students' homes: what a disk says of its last good one, and which are to be made; without I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._accounts import Account
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import DRIVE_EXPORT_ANNOTATION, Disk
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+Object = dict[str, Any]
+
+LATEST, FRESH = "latest", "fresh"
+# What changes what an export has. Another value of one of them makes a new export of an unchanged disk.
+_SHAPING = ("owner", "folder", "exclude", "bundle", "prune")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The last good export of a disk: of which snapshot, taken when, where to, and when it was last proven."""
+
+    snapshot: str
+    taken: str
+    exported_at: str
+    account: str
+    name: str
+    folder: str
+    files: int
+    bytes: int
+    problems: int
+    # What stands for the parameters that it was made with.
+    shape: str
+    verified_at: str = ""
+
+    def annotation(self) -> Object:
+        """Return what writes the record on the disk's claim."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return {"metadata": {"annotations": {DRIVE_EXPORT_ANNOTATION: text}}}
+
+
+def record_of(disk: Disk) -> Record | None:
+    """Return the record of a disk's last good export; None where there is none, or it can't be read."""
+    try:
+        return Record(**json.loads(disk.drive_export))
+    except (ValueError, TypeError):
+        return None
+
+
+def shape(parameters: Mapping[str, Any], account: Account) -> str:
+    """Return what stands for the parameters that an export of a student is made with."""
+    told = {name: parameters[name] for name in _SHAPING}
+    text = json.dumps([told, account.secret, account.subject, account.name], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass
+class Outcome:
+    """What was done, or would be, for one student."""
+
+    student: str
+    disk: str
+    account: str = ""
+    name: str = ""
+    snapshot: str = ""
+    done: list[str] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    uploaded_files: int = 0
+    uploaded_bytes: int = 0
+    calls: int = 0
+    problems: list[str] = field(default_factory=list)
+    problems_count: int = 0
+    # Where Drive takes no more today: when this may go on.
+    until: str = ""
+    failed: str = ""
+
+
+def choose(
+    disks: Iterable[Disk], shots: Mapping[str, Sequence[_snapshots.Shot]], in_use: Mapping[str, str], snapshot: str
+) -> tuple[dict[str, _snapshots.Shot], list[Disk]]:
+    """Return the snapshot that each disk is exported from, by claim, and the disks that one is to be taken of.
+
+    ``snapshot`` is ``latest``, ``fresh``, or a name, which only one student's disk can have.
+
+    Raises CoursehubError with a sentence for each disk of which there is nothing to export.
+    """
+    chosen: dict[str, _snapshots.Shot] = {}
+    fresh: list[Disk] = []
+    problems: list[str] = []
+    for disk in disks:
+        there = shots.get(disk.claim, ())
+        newest = _snapshots.newest_good(one for one in there if not one.safety)
+        if disk.phase != "Bound":
+            problems.append(f"{disk.student}: the disk is {disk.phase.lower()}, there is nothing on it to export")
+        elif snapshot == FRESH:
+            if newest is not None and disk.claim not in in_use and _snapshots.unchanged(disk, newest):
+                chosen[disk.claim] = newest
+            else:
+                fresh.append(disk)
+        else:
+            try:
+                chosen[disk.claim] = _snapshots.choose(there, snapshot, None)
+            except CoursehubError as error:
+                problems.append(f"{disk.student}: {error}: take one by the playbook snapshot, or set snapshot: {FRESH}")
+    if problems:
+        raise CoursehubError("; ".join(problems))
+    return chosen, fresh
+
+
+def steps(disk: Disk, snapshot: str, wanted_shape: str, *, look: bool, verify: bool) -> list[str]:
+    """Return what is to be done for a disk: ``exported``, ``verified``, both or nothing.
+
+    ``snapshot`` is empty where it is still to be taken. An export of the same snapshot, made with the same
+    parameters, has all that there is. With ``look`` Drive is asked whether it still has it.
+    """
+    record = record_of(disk)
+    same = record is not None and record.snapshot == snapshot and record.shape == wanted_shape
+    exported = [] if same and not look else ["exported"]
+    proven = same and record is not None and bool(record.verified_at) and not look
+    return exported + (["verified"] if verify and not proven else [])
+
+
+def result(outcomes: Iterable[Outcome]) -> Object:
+    """Return what the module tells: counts of all, and the students who are not as they should be.
+
+    Two thousand students' results are half a megabyte, which AWX keeps for each run; they go into the report.
+    """
+    listed = list(outcomes)
+    counts = Counter({"exported": 0, "verified": 0, "unchanged": 0})
+    for one in listed:
+        counts.update([] if one.failed else one.done or ["unchanged"])
+    sums = {name: sum(getattr(one, name) for one in listed) for name in ("uploaded_files", "uploaded_bytes", "calls")}
+    with_problems = [one for one in listed if one.problems_count and not one.failed]
+    return {
+        "changed": any(one.done for one in listed),
+        "total": len(listed),
+        **counts,
+        **sums,
+        "failures": [
+            {"student": one.student, "failed": one.failed, "until": one.until} for one in listed if one.failed
+        ],
+        "problems": [
+            {"student": one.student, "count": one.problems_count, "problems": one.problems[:1]}
+            for one in with_problems[:_NAMED]
+        ],
+        "students_with_problems": len(with_problems),
+        "diff": {
+            "before": "",
+            "after": "".join(f"{one.student} {' '.join(one.done)} {one.snapshot}\n" for one in listed if one.done),
+        },
+    }
+
+
+_NAMED = 20
+
+
+def row(disk: Disk, now: datetime) -> Object:
+    """Return what there is to tell of one disk's last good export. What isn't known is None."""
+    record = record_of(disk)
+    told: Object = {"student": disk.student, "claim": disk.claim, "exported": record is not None}
+    names = (
+        "exported_at",
+        "taken",
+        "snapshot",
+        "account",
+        "name",
+        "folder",
+        "files",
+        "bytes",
+        "problems",
+        "verified_at",
+    )
+    told |= {name: (getattr(record, name) or None) if record else None for name in names}
+    age = None
+    if record is not None:
+        told |= {"files": record.files, "bytes": record.bytes, "problems": record.problems}
+        age = int((now - datetime.fromisoformat(record.taken)).total_seconds())
+    # Of what is in Drive, not of the run: an export of an old snapshot is old.
+    return told | {"age_s": age}

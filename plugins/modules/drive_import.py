@@ -1,0 +1,288 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drive_import
+short_description: Bring students' homes back from Google Drive, onto new disks
+version_added: 0.2.0
+author: The coursehub authors (@coursehub)
+description:
+  - Makes a new disk for each student and brings onto it what M(coursehub.jupyterhub.drive_export) has exported, with
+    names, times and modes. The student's own disk is left alone. Students who are named in O(students) need have none.
+  - A disk that has all of an export already is left as it is. To get a newer one, name another O(new_disk).
+extends_documentation_fragment:
+  - coursehub.jupyterhub.kubernetes
+  - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.drive
+  - coursehub.jupyterhub.lock
+  - coursehub.jupyterhub.progress
+  - coursehub.jupyterhub.students
+  - coursehub.jupyterhub.students.workers
+attributes:
+  diff_mode:
+    details: Shows the disks that were made, or would be.
+options:
+  new_disk:
+    description:
+      - The beginning of the new disks' names, which end as those of the students' own. They carry no student's label,
+        so no other run touches them; they are removed as any claim is.
+    type: str
+    required: true
+  size:
+    description: The new disks' size, as a Kubernetes quantity. The default is that of the student's disk.
+    type: str
+  storage_class:
+    description: Their StorageClass. The default is that of the student's disk.
+    type: str
+  partial:
+    description: Whether an export that never came to its end is brought back as far as it is there.
+    type: bool
+    default: false
+  students_per_job:
+    description: Students in one Job.
+    type: int
+    default: 5
+  concurrency:
+    description: Jobs at once.
+    type: int
+    default: 4
+  priority_class:
+    description: The PriorityClass of the Jobs' pods.
+    type: str
+    default: ""
+  wait_timeout:
+    description: Seconds for all of it.
+    type: int
+    default: 14400
+"""
+
+EXAMPLES = r"""
+- name: Bring Alice's home back from the course's shared drive
+  coursehub.jupyterhub.drive_import:
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    context: kind-coursehub
+    namespace: coursehub-students
+    students: [alice]
+    owner: shared_drive
+    credentials_secret: drive-credentials
+    folder: 0AAbCdEfGhIjKUk9PVA
+    new_disk: from-drive
+"""
+
+RETURN = r"""
+students:
+  description: What was done, or would be, for each student.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    student:
+      description: The student.
+      type: str
+    disk:
+      description: The claim that has the files.
+      type: str
+    taken:
+      description: When the export was taken.
+      type: str
+    files:
+      description: How many files came back; V(0) where they were there already.
+      type: int
+    bytes:
+      description: How many bytes these have.
+      type: int
+    changed:
+      description: Whether something was done.
+      type: bool
+    failed:
+      description: What failed, empty where nothing did.
+      type: str
+  sample:
+    - student: alice
+      disk: from-drive-disk-alice
+      taken: "2026-11-26T02:00:11+00:00"
+      files: 312
+      bytes: 48210331
+      changed: true
+      failed: ""
+without_disk:
+  description: The students of the roster who have no disk yet, and are not imported.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _accounts,
+    _claims,
+    _course,
+    _disk_module,
+    _disks,
+    _exporter,
+    _exporting,
+    _imports,
+    _lock,
+    _restore,
+    _slots,
+    _workers,
+)
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+Object = dict[str, Any]
+
+
+class Run:
+    """One run of imports."""
+
+    def __init__(self, course: _course.Course, parameters: dict[str, Any], check_mode: bool) -> None:
+        _accounts.check(parameters)
+        self._wanted_columns = _accounts.wanted_columns(parameters)
+        for name in ("concurrency", "students_per_job"):
+            if parameters[name] < 1:
+                raise CoursehubError(f"{name} is {parameters[name]}: set it to 1 at least")
+        self._course = course
+        self._parameters = parameters
+        self._check_mode = check_mode
+        self._outcomes: dict[str, _imports.Outcome] = {}
+
+    def __call__(self) -> Object:
+        parameters = self._parameters
+        deadline = time.monotonic() + parameters["wait_timeout"]
+        choice = self._course.look(parameters, 0, allow_new=True).choice
+        disks: dict[str, _disks.Disk | None] = {disk.student: disk for disk in choice.disks}
+        if parameters["students"]:
+            disks |= dict.fromkeys(choice.without_disk)
+        roster = parameters["roster"]
+        columns = _disks.read_lines(roster, sorted(self._wanted_columns)) if roster else {}
+        accounts = _accounts.accounts(disks, parameters, columns)
+        exporter = _exporting.Exporter(self._course, "", deadline)
+        exporter.check_priority(parameters["priority_class"])
+        wrong = exporter.secrets(accounts.values())
+        if wrong:
+            raise CoursehubError(f"{'; '.join(wrong.values())}: put what Google gave you there")
+        bodies = {
+            student: _imports.claim(student, parameters["new_disk"], self._course.namespace, disk, parameters)
+            for student, disk in disks.items()
+        }
+        self._plan(bodies)
+        todo = {student: bodies[student] for student, one in self._outcomes.items() if one.changed}
+        if todo and not self._check_mode:
+            exporter = _exporting.Exporter(self._course, _workers.image(self._course, parameters), deadline)
+            exporter.sweep()
+            self._bring(exporter, todo, accounts, deadline)
+        outcomes = list(self._outcomes.values())
+        return {
+            "changed": any(one.changed for one in outcomes),
+            "students": [vars(one) for one in outcomes],
+            "without_disk": [] if parameters["students"] else list(choice.without_disk),
+            "diff": {"before": "", "after": "".join(f"{one.disk}\n" for one in outcomes if one.changed)},
+        }
+
+    def _plan(self, bodies: dict[str, Object]) -> None:
+        """Note what is there already. Raises CoursehubError where a claim of somebody else's is in the way."""
+        problems = []
+        for student, body in bodies.items():
+            name = body["metadata"]["name"]
+            outcome = self._outcomes[student] = _imports.Outcome(student, name)
+            found = self._course.kube.get(*_claims.CLAIM, name, self._course.namespace)
+            if found is not None:
+                try:
+                    outcome.taken = _imports.taken_of(found, student)
+                except CoursehubError as error:
+                    problems.append(str(error))
+                outcome.changed = not outcome.taken
+        if problems:
+            raise CoursehubError("; ".join(problems))
+
+    def _bring(
+        self,
+        exporter: _exporting.Exporter,
+        bodies: dict[str, Object],
+        accounts: dict[str, _accounts.Account],
+        deadline: float,
+    ) -> None:
+        parameters = self._parameters
+        batches = dict(enumerate(_slots.batches(list(bodies), parameters["students_per_job"])))
+        claims = _claims.Claims(self._course.kube, self._course.namespace, deadline)
+
+        def one(number: int) -> None:
+            # One node for all, which the Job's pod can then use.
+            node = _restore.choose_node(self._course.kube.list("v1", "Node"), None)
+            good = []
+            for student in batches[number]:
+                name = bodies[student]["metadata"]["name"]
+                try:
+                    claims.create(_imports.on_node(bodies[student], node))
+                    claims.await_bound(name, f"the new disk {name} got no volume")
+                    good.append(student)
+                except CoursehubError as error:
+                    self._fail(student, str(error))
+            if not good:
+                return
+            people = [_exporter.Person(accounts[student], self._outcomes[student].disk) for student in good]
+            common = {"folder": parameters["folder"], "partial": parameters["partial"]}
+            task = _exporter.Task(
+                f"drive-import-{number}",
+                "import",
+                people,
+                common,
+                api_address=parameters["api_address"],
+                priority_class=parameters["priority_class"],
+            )
+            told = exporter.run(task)
+            for student in good:
+                self._note(claims, student, told[student])
+
+        _results, errors = self._course.each("importing homes", batches, one, parameters["concurrency"])
+        for number, error in errors.items():
+            for student in batches[number]:
+                self._fail(student, str(error))
+
+    def _note(self, claims: _claims.Claims, student: str, told: Object) -> None:
+        outcome = self._outcomes[student]
+        if told["failed"]:
+            self._fail(student, str(told["failed"]).removeprefix(f"{student}: "))
+            return
+        outcome.files, outcome.bytes, outcome.taken = int(told["files"]), int(told["bytes"]), str(told["taken"])
+        note = _imports.note(student, outcome.taken)
+        try:
+            claims.merge(outcome.disk, {"metadata": {"annotations": {_imports.ANNOTATION: note}}})
+        except CoursehubError as error:
+            self._fail(student, f"the files are on {outcome.disk}, and that can't be noted on it: {error}")
+
+    def _fail(self, student: str, reason: str) -> None:
+        self._outcomes[student].failed = self._outcomes[student].failed or reason
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **_disk_module.ARGUMENTS,
+            **_accounts.ARGUMENTS,
+            "new_disk": {"type": "str", "required": True},
+            "size": {"type": "str"},
+            "storage_class": {"type": "str"},
+            "partial": {"type": "bool", "default": False},
+            "students_per_job": {"type": "int", "default": 5},
+            "concurrency": {"type": "int", "default": 4},
+            "priority_class": {"type": "str", "default": ""},
+            "image": {"type": "str"},
+            "wait_timeout": {"type": "int", "default": 14400},
+            **_lock.ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    _disk_module.run(module, lambda course: Run(course, module.params, module.check_mode), _lock.DRIVE_NAME)
+
+
+if __name__ == "__main__":
+    main()

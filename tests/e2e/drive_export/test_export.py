@@ -1,0 +1,228 @@
+"""Exports of thirty homes: made, made again, proven, brought back, and interrupted.
+
+The tests build on one another, in this order: a second export needs a first one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.disks.bare import Bare
+from tests.e2e.drive_export.conftest import COUNT, Module, account
+from tests.e2e.drive_export.drive import Drive
+from tests.e2e.drive_export.homes import Homes
+from tests.e2e.playbook import module, start
+
+pytestmark = pytest.mark.slow
+Object = dict[str, Any]
+EXPORTER = "coursehub.jupyterhub/exporter"
+CLAIM = ("v1", "PersistentVolumeClaim")
+# In each home: 9 notebooks, 4 other files, 4 folders; in Drive also the folder of the export, its list, and the top of
+# the student's Drive, which is made when it is first used.
+IN_DRIVE = 13 + 4 + 3
+
+
+def nothing_left_over(cluster: Cluster) -> None:
+    """Check that no Job of the exporter is there, no pod of one, no clone, and no volume of a clone."""
+    assert cluster.kube.list("batch/v1", "Job", STUDENTS, labelSelector=EXPORTER) == []
+    assert cluster.kube.list(*CLAIM, STUDENTS, labelSelector="coursehub.jupyterhub/drive=clone") == []
+    cluster.wait("v1", "Pod", STUDENTS, lambda pods: not any(EXPORTER in _labels(pod) for pod in pods), 60)
+
+    def gone(volumes: list[Object]) -> bool:
+        return not any((v["spec"].get("claimRef") or {}).get("name", "").startswith("export-disk-") for v in volumes)
+
+    cluster.wait("v1", "PersistentVolume", None, gone, 120)
+
+
+def _labels(item: Object) -> dict[str, str]:
+    return item["metadata"].get("labels") or {}
+
+
+def failed(told: Object) -> list[str]:
+    """Return the students of whom a run said that they failed."""
+    assert "failures" in told, told.get("msg", told)
+    return [one["student"] for one in told["failures"]]
+
+
+def wait_for(what: str, seconds: float, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"{what}: not in {seconds} s"
+        time.sleep(0.5)
+
+
+def test_all_are_exported_and_the_one_whose_drive_is_full_is_named(
+    cluster: Cluster, disks: Bare, homes: Homes, drive: Drive, snapshot: Callable[[], None], export: Module
+) -> None:
+    snapshot()
+    for error in (
+        {"status": 403, "reason": "userRateLimitExceeded", "domain": "usageLimits", "retry_after": 1},
+        {"status": 503, "reason": "backendError"},
+    ):
+        drive.admin("POST", "/faults", method="drive.*", probability=0.02, seed=1, times=0, error=error)
+    before = drive.files()
+    told = export(verify=True)
+    drive.admin("DELETE", "/faults")
+    full = disks.students[-1]
+    assert failed(told) == [full]
+    assert "the Drive is full" in told["failures"][0]["failed"]
+    assert (told["exported"], told["verified"]) == (COUNT - 1, COUNT - 1)
+    # Nothing of what was answered by an error is there twice. Of the full one there may be folders.
+    extra = drive.files() - before - (COUNT - 1) * IN_DRIVE
+    assert 0 <= extra <= IN_DRIVE
+    nothing_left_over(cluster)
+    drive.admin("POST", "/users", email=account(full))
+    assert failed(export(verify=True)) == []
+    assert drive.files() - before == COUNT * IN_DRIVE
+
+
+def test_a_second_run_asks_drive_for_nothing(drive: Drive, export: Module) -> None:
+    drive.admin("DELETE", "/counters")
+    told = export(verify=True)
+    assert (told["changed"], told["unchanged"], told["failures"]) == (False, COUNT, [])
+    assert drive.admin("GET", "/counters")["calls"] == []
+
+
+def test_what_has_changed_is_sent_and_a_rename_is_none(
+    homes: Homes, drive: Drive, snapshot: Callable[[], None], export: Module
+) -> None:
+    homes.change()
+    snapshot()
+    before = drive.files()
+    planned = export("--check")
+    assert (planned["changed"], planned["exported"]) == (True, COUNT)
+    told = export()
+    assert (failed(told), told["exported"], told["uploaded_files"]) == ([], COUNT, COUNT)
+    assert drive.files() == before
+
+
+def test_what_comes_back_is_what_was_there(
+    cluster: Cluster, disks: Bare, homes: Homes, arguments: dict[str, Any]
+) -> None:
+    told = module("drive_import", **arguments, students=disks.students, new_disk="back", size="64Mi")
+    try:
+        assert "msg" not in told, told["msg"]
+        assert all(one["files"] == 13 for one in told["students"])
+        assert Homes(cluster, disks.students, "back-disk-").read() == homes.read()
+        again = module("drive_import", **arguments, students=disks.students, new_disk="back", size="64Mi")
+        assert again["changed"] is False
+        nothing_left_over(cluster)
+    finally:
+        for student in disks.students:
+            claim = cluster.kube.get(*CLAIM, f"back-disk-{student}", STUDENTS)
+            if claim is not None and claim["spec"].get("volumeName"):
+                path = cluster.kube.path("v1", "PersistentVolume", None, claim["spec"]["volumeName"])
+                cluster.kube.merge(path, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+                cluster.delete(*CLAIM, f"back-disk-{student}", STUDENTS)
+
+
+def test_what_is_known_of_each_export_is_told(place: dict[str, Any], disks: Bare) -> None:
+    told = module("drive_export_info", **place, students=disks.students)
+    assert told["never_exported"] == []
+    assert all((one["files"], one["problems"]) == (13, 0) for one in told["students"])
+
+
+def _started(tmp_path: Path, drive: Drive, disks: Bare, arguments: dict[str, Any], seconds: float = 240) -> Any:
+    """Start an export of all in a process of its own; return it when something was sent."""
+    drive.admin("DELETE", "/counters")
+    told = {**arguments, "students": disks.students, "bundle": "never", "concurrency": 3}
+    process = start("drive_export", tmp_path / "arguments.json", **told)
+
+    def sends() -> bool:
+        assert process.poll() is None, process.communicate()[0][-2000:]
+        return drive.sent() >= 5
+
+    wait_for("something is sent", seconds, sends)
+    return process
+
+
+def _exporting(cluster: Cluster) -> list[str]:
+    return [
+        pod["metadata"]["name"]
+        for pod in cluster.pods(STUDENTS, f"{EXPORTER}=export")
+        if pod["status"].get("phase") == "Running"
+    ]
+
+
+def test_a_pod_that_is_killed_is_followed_by_one_that_goes_on(
+    tmp_path: Path,
+    cluster: Cluster,
+    disks: Bare,
+    homes: Homes,
+    drive: Drive,
+    snapshot: Callable[[], None],
+    arguments: dict[str, Any],
+) -> None:
+    homes.add("before a pod is killed")
+    snapshot()
+    process = _started(tmp_path, drive, disks, arguments)
+    for pod in _exporting(cluster):
+        cluster.delete("v1", "Pod", pod, STUDENTS, gracePeriodSeconds=0)
+    said, _error = process.communicate(timeout=900)
+    told = json.loads(said)
+    assert (process.returncode, failed(told)) == (0, []), said[-2000:]
+    nothing_left_over(cluster)
+
+
+def test_a_run_that_is_killed_is_gone_on_with_by_the_next(
+    tmp_path: Path,
+    cluster: Cluster,
+    disks: Bare,
+    homes: Homes,
+    drive: Drive,
+    snapshot: Callable[[], None],
+    arguments: dict[str, Any],
+    export: Module,
+) -> None:
+    before = drive.files()
+    homes.add("before a run is killed")
+    snapshot()
+    process = _started(tmp_path, drive, disks, arguments)
+    process.kill()
+    process.wait(timeout=30)
+    # It waits until the killed one's lock has ended, and removes its Jobs and clones.
+    assert failed(export(verify=True, look=True)) == []
+    # Six files each, and none of them twice.
+    assert drive.files() - before == COUNT * 6
+    nothing_left_over(cluster)
+
+
+def test_two_whose_consent_is_revoked_are_named_and_the_others_are_exported(
+    cluster: Cluster, disks: Bare, drive: Drive, snapshot: Callable[[], None], export: Module
+) -> None:
+    revoked = disks.students[3:5]
+    for student in revoked:
+        drive.admin("POST", "/revoke", user=account(student))
+    snapshot()
+    told = export()
+    assert failed(told) == revoked
+    assert all("ask the student to allow the export again" in one["failed"] for one in told["failures"])
+    assert told["unchanged"] + told["exported"] == COUNT - len(revoked)
+    nothing_left_over(cluster)
+
+
+def test_nothing_of_a_consent_is_in_what_is_told(
+    disks: Bare, drive: Drive, snapshot: Callable[[], None], export: Module
+) -> None:
+    student = disks.students[0]
+    token = drive.consent(account(student))["refresh_token"]
+    snapshot()
+    told = export(students=[student])
+    assert token not in json.dumps(told)
+    assert "s3cret" not in json.dumps(told)
+
+
+def test_one_who_never_consented_is_refused_before_anything_is_made(
+    cluster: Cluster, disks: Bare, export: Module
+) -> None:
+    cluster.delete("v1", "Secret", f"drive-consent-{disks.students[7]}", STUDENTS)
+    told = export()
+    assert f"{disks.students[7]}: there is no Secret" in told["msg"]
+    nothing_left_over(cluster)

@@ -1,0 +1,117 @@
+"""What a disk says of its last export, and what is to be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exports, _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._accounts import Account
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.plugins.disks import claim, snapshot
+
+MOMENT = "2026-11-24T10:00:00+00:00"
+NOW = _disks.parse_time("2026-11-25T10:00:00+00:00")
+RECORD = _exports.Record("shot", MOMENT, MOMENT, "a", "ann", "0A", 3, 30, 0, "shape")
+ANN = Account("ann", "secret", "", "ann")
+PARAMETERS: dict[str, Any] = {"owner": "shared_drive", "folder": "0A", "exclude": [], "bundle": "auto", "prune": False}
+
+
+def disk(record: _exports.Record | None = None) -> _disks.Disk:
+    item = claim("ann")
+    if record is not None:
+        item["metadata"]["annotations"] |= record.annotation()["metadata"]["annotations"]
+    return _disks.disk(item)
+
+
+RECORDS = st.builds(
+    _exports.Record,
+    snapshot=st.text(),
+    taken=st.just(MOMENT),
+    exported_at=st.just(MOMENT),
+    account=st.text(),
+    name=st.text(),
+    folder=st.text(),
+    files=st.integers(0),
+    bytes=st.integers(0),
+    problems=st.integers(0),
+    shape=st.text(),
+    verified_at=st.sampled_from(["", MOMENT]),
+)
+
+
+@given(record=RECORDS)
+def test_what_is_written_on_a_disk_is_read_again(record: _exports.Record) -> None:
+    assert _exports.record_of(disk(record)) == record
+
+
+@given(text=st.text())
+def test_a_damaged_record_is_none(text: str) -> None:
+    item = claim("ann")
+    item["metadata"]["annotations"][_disks.DRIVE_EXPORT_ANNOTATION] = text
+    assert _exports.record_of(_disks.disk(item)) is None
+
+
+@given(record=RECORDS, look=st.booleans(), verify=st.booleans())
+def test_what_was_done_is_not_to_be_done_again(record: _exports.Record, look: bool, verify: bool) -> None:
+    todo = _exports.steps(disk(record), record.snapshot, record.shape, look=look, verify=verify)
+    assert ("exported" in todo) == look
+    assert ("verified" in todo) == (verify and (look or not record.verified_at))
+    # Another snapshot, or other parameters, are another export.
+    assert "exported" in _exports.steps(disk(record), record.snapshot + "x", record.shape, look=look, verify=verify)
+    assert "exported" in _exports.steps(disk(record), record.snapshot, record.shape + "x", look=look, verify=verify)
+
+
+def test_one_without_a_record_is_exported() -> None:
+    assert _exports.steps(disk(), "", "shape", look=False, verify=True) == ["exported", "verified"]
+
+
+@pytest.mark.parametrize(
+    "more", [{"owner": "consent"}, {"folder": "0B"}, {"exclude": ["*.csv"]}, {"bundle": "never"}, {"prune": True}]
+)
+def test_what_shapes_an_export_makes_another_one(more: dict[str, Any]) -> None:
+    usual = _exports.shape(PARAMETERS, ANN)
+    assert _exports.shape({**PARAMETERS, "concurrency": 9}, ANN) == usual
+    assert _exports.shape({**PARAMETERS, **more}, ANN) != usual
+    assert _exports.shape(PARAMETERS, Account("ann", "secret", "ann@uni.example", "ann")) != usual
+
+
+def shots(*taken: str, **more: Any) -> dict[str, list[_snapshots.Shot]]:
+    return _snapshots.by_claim(_snapshots.shot(snapshot("ann", one, **more), NOW, 0) for one in taken)
+
+
+def test_the_newest_snapshot_is_taken_and_never_what_a_restore_replaced() -> None:
+    there = shots("2026-11-23T10:00:00Z", "2026-11-24T10:00:00Z")
+    there["disk-ann"] += shots("2026-11-24T20:00:00Z", safety=True)["disk-ann"]
+    chosen, fresh = _exports.choose([disk()], there, {}, "latest")
+    assert (chosen["disk-ann"].name, fresh) == ("disk-ann-20261124-100000", [])
+    chosen, _fresh = _exports.choose([disk()], there, {}, "disk-ann-20261123-100000")
+    assert chosen["disk-ann"].name == "disk-ann-20261123-100000"
+
+
+def test_a_fresh_one_is_only_taken_of_what_may_have_changed() -> None:
+    idle = shots("2026-11-24T10:00:00Z", idle_at=MOMENT)
+    same = _disks.disk(claim("ann", last_start="2026-11-22T10:00:00+00:00"))
+    assert _exports.choose([same], idle, {}, "fresh")[1] == []
+    assert _exports.choose([same], idle, {"disk-ann": "pod"}, "fresh")[1] == [same]
+    later = _disks.disk(claim("ann", last_start="2026-11-24T12:00:00+00:00"))
+    assert _exports.choose([later], idle, {}, "fresh")[1] == [later]
+
+
+@pytest.mark.parametrize("snapshot_name", ["latest", "fresh", "monday"])
+def test_one_with_nothing_to_export_is_named(snapshot_name: str) -> None:
+    pending = _disks.disk(claim("bob", phase="Pending"))
+    with pytest.raises(CoursehubError, match="bob: the disk is pending"):
+        _exports.choose([pending], {}, {}, snapshot_name)
+
+
+def test_what_is_told_is_short_and_counts_all() -> None:
+    outcomes = [_exports.Outcome(f"s{number}", "d", done=["exported"], problems_count=1) for number in range(2000)]
+    outcomes += [_exports.Outcome("bad", "d", failed="full", until="tomorrow"), _exports.Outcome("same", "d")]
+    told = _exports.result(outcomes)
+    assert (told["total"], told["exported"], told["unchanged"]) == (2002, 2000, 1)
+    assert told["failures"] == [{"student": "bad", "failed": "full", "until": "tomorrow"}]
+    assert (len(told["problems"]), told["students_with_problems"]) == (20, 2000)

@@ -1,0 +1,297 @@
+"""Exports: Jobs over scratch disks, checked before, told after, and nothing left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exporter, _exports
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_run import Run, failure
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
+
+from tests.unit.plugins.api import Api
+from tests.unit.plugins.disks import NAMESPACE, claim, snapshot
+from tests.unit.plugins.drive import JOBS, SECRETS, Jobs, told
+from tests.unit.plugins.modules.students import CHOICE, LAST_START, Students
+from tests.unit.plugins.storage import CLAIMS, PODS, SHOTS, VOLUMES
+
+Object = dict[str, Any]
+PARAMETERS = {
+    **CHOICE,
+    "all_students": True,
+    "owner": "shared_drive",
+    "credentials_secret": "drive-credentials",
+    "folder": "0A",
+    "subject": None,
+    "name": "{student}",
+    "api_address": "http://drive:8080",
+    "snapshot": "latest",
+    "snapshot_class": "fast",
+    "verify": False,
+    "look": False,
+    "prune": False,
+    "bundle": "auto",
+    "exclude": [],
+    "students_per_job": 2,
+    "concurrency": 1,
+    "project_units_per_minute": 1_000_000.0,
+    "identity_units_per_minute": 300_000.0,
+    "writes_per_second": 2.0,
+    "bytes_per_day": 1000.0,
+    "priority_class": "",
+    "report": None,
+    "image": None,
+    "wait_timeout": 20,
+}
+
+
+class Course:
+    """Students with a snapshot each, the Secret, and stand-ins for controllers and exporter."""
+
+    def __init__(self, api: Api, kube: Kube) -> None:
+        self.api = api
+        self.students = Students(api, kube)
+        self.jobs = Jobs(api, self.students.storage)
+        secret = {"metadata": {"name": "drive-credentials"}, "data": {"key.json": "e30="}}
+        api.put(f"{SECRETS}/drive-credentials", secret)
+        for student in ("ann", "bob"):
+            self.snapshot(student)
+
+    def add(self, student: str) -> None:
+        self.students.storage.add(claim(student, last_start=LAST_START), f"work of {student}")
+        self.snapshot(student)
+
+    def snapshot(self, student: str, taken: str = "2026-11-24T10:00:00Z") -> str:
+        item = snapshot(student, taken)
+        name = str(item["metadata"]["name"])
+        self.api.put(f"{SHOTS}/{name}", item)
+        self.students.storage.snapshots[name] = f"old work of {student}"
+        return name
+
+    def run(self, *, check_mode: bool = False, **more: Any) -> Object:
+        return Run(self.students.course, {**PARAMETERS, **more}, check_mode)()
+
+    def record(self, student: str) -> _exports.Record | None:
+        return _exports.record_of(_disks.disk(self.students.claim(student)))
+
+    def left_over(self) -> list[str]:
+        """Return Jobs, their pods and clones that are there."""
+        return [
+            path for path in self.api.objects if path.startswith((JOBS, PODS, f"{CLAIMS}/{_exporter.CLONE_PREFIX}"))
+        ]
+
+
+@pytest.fixture
+def course(api: Api, kube: Kube) -> Course:
+    return Course(api, kube)
+
+
+def refusing(student: str, sentence: str, what: str = "export", **more: Any) -> Any:
+    def answer(command: str, asked: Object) -> Object:
+        good = told(command, asked)
+        if (command, asked["student"]) != (what, student):
+            return good
+        return good | {"outcome": "stopped", "failed": f"{student}: {sentence}", **more}
+
+    return answer
+
+
+def test_all_are_exported_from_clones_and_nothing_is_left(course: Course) -> None:
+    result = course.run()
+    assert (result["exported"], result["unchanged"], result["total"], result["failures"]) == (2, 0, 2, [])
+    assert (result["changed"], result["uploaded_bytes"], result["items_left"]) == (True, 60, 400_000)
+    assert course.left_over() == []
+    # Those of Ann, of Bob and of the states.
+    assert len([path for path in course.api.objects if path.startswith(VOLUMES)]) == 3
+    (asked,) = course.jobs.requests("export")
+    assert [one["source"] for one in asked["students"]] == ["/homes/0", "/homes/1"]
+    assert (asked["folder"], asked["state"]) == ("0A", "/state")
+    export = next(item for item in course.jobs.made if item["metadata"]["name"].endswith("-export"))
+    volumes = {one["name"]: one for one in export["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["home-0"]["persistentVolumeClaim"]["claimName"] == "export-disk-ann"
+    record = course.record("ann")
+    assert record is not None
+    assert (record.snapshot, record.files, record.folder) == ("disk-ann-20261124-100000", 3, "0A")
+
+
+def test_a_second_run_starts_nothing(course: Course) -> None:
+    course.run()
+    course.jobs.made.clear()
+    result = course.run()
+    assert (result["changed"], result["unchanged"], course.jobs.made) == (False, 2, [])
+    course.snapshot("bob", "2026-11-25T10:00:00Z")
+    assert course.run(check_mode=True)["exported"] == 1
+    assert (course.run()["exported"], course.jobs.students("export")) == (1, ["bob"])
+    # Other parameters make another export.
+    assert course.run(exclude=["*.csv"], check_mode=True)["exported"] == 2
+
+
+def test_a_dry_run_tells_who_and_does_nothing(course: Course) -> None:
+    before = dict(course.api.objects)
+    result = course.run(check_mode=True, report="/nowhere/at/all")
+    assert (result["changed"], result["exported"]) == (True, 2)
+    assert result["diff"]["after"].splitlines()[0] == "ann exported disk-ann-20261124-100000"
+    assert course.api.objects == before
+
+
+def test_one_whom_drive_does_not_let_in_has_no_clone_and_the_others_are_exported(course: Course) -> None:
+    for student in ("ann", "bob"):
+        name = f"drive-consent-{student}"
+        course.api.put(f"{SECRETS}/{name}", {"metadata": {"name": name}, "data": {"key.json": "e30="}})
+    course.jobs.answer = refusing("ann", "invalid_grant: ask the student to allow the export again", "check")
+    more = {"owner": "consent", "credentials_secret": None, "folder": ""}
+    result = course.run(**more)
+    assert (result["exported"], course.jobs.students("export")) == (1, ["bob"])
+    sentence = failure(result)
+    assert sentence.startswith("1 of 2 students failed: ann: invalid_grant: ask the student to allow")
+    assert f"{CLAIMS}/export-disk-ann" not in course.api.asked_for("DELETE")
+    assert course.record("ann") is None
+
+
+def test_those_who_have_not_consented_are_told_and_one_who_is_named_is_refused(course: Course) -> None:
+    more: Object = {"owner": "consent", "credentials_secret": None, "folder": ""}
+    assert course.run(**more)["without_consent"] == ["ann", "bob"]
+    with pytest.raises(
+        CoursehubError, match=r"ann: there is no Secret drive-consent-ann .*: ask the student to consent"
+    ):
+        course.run(**more, students=["ann"], all_students=False)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"credentials_secret": None}, "needs credentials_secret"),
+        ({"credentials_secret": "other"}, "there is no Secret other in students: put the service account's key there"),
+        ({"folder": ""}, "owner shared_drive needs folder"),
+        ({"owner": "delegation"}, "owner delegation needs subject"),
+        ({"owner": "delegation", "subject": "{email}"}, "choose the students by roster"),
+        ({"name": "all"}, "bob: the export would be called 'all' as that of ann is"),
+        ({"snapshot": "monday"}, "ann: there is no snapshot monday"),
+        ({"snapshot": "fresh", "snapshot_class": None}, "needs snapshot_class"),
+        ({"concurrency": 0}, "set it to 1 at least"),
+        ({"priority_class": "low"}, "there is no PriorityClass low: set coursehub_drive_export_owner"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_made(course: Course, more: Object, sentence: str) -> None:
+    before = dict(course.api.objects)
+    with pytest.raises(CoursehubError, match=sentence):
+        course.run(**more)
+    assert course.api.objects == before
+
+
+def test_a_full_shared_drive_is_refused_before_the_first_clone(course: Course) -> None:
+    course.jobs.answer = lambda command, asked: told(command, asked) | {"items_left": 3}
+    with pytest.raises(CoursehubError, match="has room for 3 items, and 2 students have no export"):
+        course.run()
+    assert (course.jobs.students("export"), course.left_over()) == ([], [])
+
+
+def test_a_failure_is_the_students_own(course: Course) -> None:
+    course.jobs.answer = refusing("bob", "storageQuotaExceeded: the Drive is full", treatment="student")
+    result = course.run()
+    assert result["failures"] == [{"student": "bob", "failed": "storageQuotaExceeded: the Drive is full", "until": ""}]
+    assert (result["exported"], course.record("bob"), course.left_over()) == (1, None, [])
+
+
+def test_a_day_s_limit_of_all_ends_the_run_and_tells_until_when(course: Course) -> None:
+    course.add("cleo")
+    course.jobs.answer = refusing("ann", "sent enough", treatment="day", until="2026-11-27T08:00:00+00:00")
+    result = course.run(students_per_job=1)
+    assert {one["student"]: one["until"][:10] for one in result["failures"]} == dict.fromkeys(
+        ("ann", "bob", "cleo"), "2026-11-27"
+    )
+    assert course.jobs.students("export") == ["ann"]
+
+
+@pytest.mark.parametrize(("lost", "failed"), [(1, 0), (2, 2)])
+def test_a_log_that_is_lost_makes_one_more_job(course: Course, lost: int, failed: int) -> None:
+    course.jobs.lost = lost
+    result = course.run()
+    assert (len(course.jobs.requests("export")), len(result["failures"])) == (2, failed)
+    assert all("the log of its pod is lost" in one["failed"] for one in result["failures"])
+    assert course.left_over() == []
+
+
+def test_what_the_exporter_says_of_its_whole_request_is_each_students(course: Course) -> None:
+    course.jobs.answer = lambda command, asked: None if command == "export" else told(command, asked)
+    assert [one["failed"] for one in course.run()["failures"]] == ["some", "some"]
+    assert (len(course.jobs.requests("export")), course.left_over()) == (1, [])
+
+
+def test_what_a_killed_run_left_is_removed_first(course: Course) -> None:
+    course.api.put(
+        f"{JOBS}/drive-state-0-3-export",
+        {"metadata": {"name": "drive-state-0-3-export", "labels": {_exporter.LABEL: "export"}}, "status": {}},
+    )
+    left = claim("zoe")
+    left["metadata"].update(name="export-disk-zoe", labels={_exporter.CLAIM_LABEL: _exporter.CLONE})
+    course.students.storage.add(left, "old")
+    drill = claim("yan")
+    drill["metadata"].update(name="scratch-disk-yan", labels={"coursehub.jupyterhub/scratch": "true"})
+    course.students.storage.add(drill, "a drill is at work on it")
+    course.run()
+    assert course.left_over() == []
+    assert f"{CLAIMS}/scratch-disk-yan" in course.api.objects
+
+
+def test_new_exports_are_proven_when_asked(course: Course) -> None:
+    result = course.run(verify=True)
+    assert (result["verified"], course.jobs.students("verify")) == (2, ["ann", "bob"])
+    record = course.record("bob")
+    assert record is not None
+    assert record.verified_at
+    assert course.run(verify=True)["changed"] is False
+
+
+def test_a_fresh_snapshot_is_taken_of_those_that_may_have_changed(course: Course) -> None:
+    result = course.run(snapshot="fresh")
+    assert result["exported"] == 2
+    taken = [path for path in course.api.asked_for("POST") if path == SHOTS]
+    assert len(taken) == 2
+    record = course.record("ann")
+    assert record is not None
+    assert record.snapshot != "disk-ann-20261124-100000"
+
+
+def test_rates_are_shared_by_the_jobs_of_one_identity(course: Course) -> None:
+    for number in range(8):
+        course.add(f"s{number}")
+    course.run(concurrency=4, students_per_job=1)
+    asked = course.jobs.requests("export")
+    slots = {
+        item["metadata"]["name"].split("-")[2] for item in course.jobs.made if "export" in item["metadata"]["name"]
+    }
+    assert len(asked) == 10
+    assert {one["writes_per_second"] for one in asked} == {2.0 / len(slots)}
+    assert {one["project_units_per_minute"] for one in asked} == {1_000_000 / len(slots)}
+
+
+def test_nothing_of_a_credential_is_in_a_job_or_in_the_result(course: Course, tmp_path: Path) -> None:
+    secret = {"metadata": {"name": "drive-credentials"}, "data": {"key.json": "VDBLRU4="}}
+    course.api.put(f"{SECRETS}/drive-credentials", secret)
+    result = course.run(report=str(tmp_path / "report.json"))
+    report = (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert [one["student"] for one in json.loads(report)["students"]] == ["ann", "bob"]
+    assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o600
+    said = json.dumps([result, course.jobs.made]) + report
+    assert "VDBLRU4" not in said
+    assert "T0KEN" not in said
+
+
+def test_a_roster_gives_the_accounts(course: Course, tmp_path: Path) -> None:
+    roster = tmp_path / "class.csv"
+    roster.write_text("student,email\nann,a@uni.example\nbob,\ncleo,c@uni.example\n", encoding="utf-8")
+    more: Object = {"owner": "delegation", "subject": "{email}", "roster": str(roster), "all_students": False}
+    with pytest.raises(CoursehubError, match="bob: the roster has no 'email', which subject wants"):
+        course.run(**more)
+    roster.write_text("student,email\nann,a@uni.example\nbob,b@uni.example\ncleo,c@uni.example\n", encoding="utf-8")
+    result = course.run(**more)
+    assert (result["exported"], result["without_disk"]) == (2, ["cleo"])
+    (asked,) = course.jobs.requests("export")
+    assert [one["subject"] for one in asked["students"]] == ["a@uni.example", "b@uni.example"]
+    # Each has an identity of their own, so it is not divided.
+    assert asked["writes_per_second"] == 2.0
+    assert f"/api/v1/namespaces/{NAMESPACE}/secrets/drive-credentials" in course.api.asked_for("GET")

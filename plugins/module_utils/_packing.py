@@ -142,3 +142,11 @@ def parse_bounds(floor: str, ceiling: str, limit: str) -> Bounds:
             f"the ceiling {ceiling} is above a server's limit {limit}: lower it, or let servers have more"
         )
     return Bounds(low, high)
+
+
+def cpu_request(guarantee: float, floor: float, *, idle: bool) -> float:
+    """Return the cores that a running server is to ask for: what it is promised, and an idle one next to nothing.
+
+    Not by what it uses: cores that are asked for are a share when they are short, and take nothing when they are not.
+    """
+    return min(guarantee, floor) if idle else guarantee

@@ -81,7 +81,7 @@ def check_limits(limits: Limits, price: float) -> None:
     """Raise CoursehubError for limits that leave nothing to grow. ``price`` is of a node an hour."""
     if limits.core < 1:
         raise CoursehubError(
-            f"the core pool has {limits.core} nodes: the hub runs there, so it needs 1; scaled to none, every hub is down"
+            f"the core pool has {limits.core} nodes: the hub runs there, so it needs 1; with none, every hub is down"
         )
     if limits.nodes <= limits.core:
         raise CoursehubError(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from math import ceil
 
@@ -42,7 +43,7 @@ class Design:
 
 @dataclass(eq=False)
 class Server:
-    """A student's server."""
+    """A student's server. It has no node while it waits for one, and when it is gone."""
 
     student: int
     used: int
@@ -52,7 +53,6 @@ class Server:
     node: Node | None = None
     idle: bool = False
     grown: bool = False
-    gone: bool = False
 
 
 @dataclass(eq=False)
@@ -100,14 +100,13 @@ class Cluster:
         self.start = _packing.Guarantee(parameters.guarantee_cores, start * MIB)
         self.bounds = _packing.Bounds(parameters.floor_mib * MIB, 2048 * MIB)
         self.seats_per_node = _packing.seats_of(self.machine, self.start)
-        # Seats are planned by what students come to use, or a class would grow out of its nodes.
         self.told = Told()
         self.nodes: list[Node] = []
         self.servers: dict[int, Server] = {}
         self.idle: set[Server] = set()
         self.deferred: set[Server] = set()
         self.pending: deque[tuple[float, Session, Server]] = deque()
-        self.events: list[tuple[float, int, str, object]] = []
+        self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.numbers = count()
         self.now = 0.0
         self.memory, self.cpu = 0, 0.0
@@ -120,8 +119,8 @@ class Cluster:
 
     def run(self) -> Told:
         """Replay the trace to its end, and until the last server is culled."""
-        self._at(0.0, "tick")
-        self._at(self.p.cull_every_s, "cull")
+        self._at(0.0, self._tick)
+        self._at(self.p.cull_every_s, self._cull)
         coming = iter(self.trace)
         session = next(coming, None)
         while session or self.servers or self.nodes:
@@ -130,13 +129,13 @@ class Cluster:
                 self._arrive(session)
                 session = next(coming, None)
                 continue
-            moment, _number, what, whom = heapq.heappop(self.events)
+            moment, _number, what = heapq.heappop(self.events)
             self._pass(moment)
-            getattr(self, f"_{what}")(whom)
+            what()
         return self.told
 
-    def _at(self, moment: float, what: str, whom: object = None) -> None:
-        heapq.heappush(self.events, (moment, next(self.numbers), what, whom))
+    def _at(self, moment: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self.events, (moment, next(self.numbers), what))
 
     def _pass(self, moment: float) -> None:
         """Let time pass: what is there is paid for."""
@@ -168,7 +167,7 @@ class Cluster:
             if server.node and server.idle:
                 server.idle = False
                 self.idle.discard(server)
-                self._at(server.busy_until + self.p.idle_after_s, "rest", server)
+                self._at(server.busy_until + self.p.idle_after_s, partial(self._rest, server))
                 self._fit(server)
             return
         server = Server(session.student, session.used_mib * MIB, until, self.start.memory, self.start.cpu)
@@ -194,8 +193,8 @@ class Cluster:
             best.servers.add(server)
             best.used += FRESH_MIB * MIB
             self._change(server, best, server.memory, server.cpu)
-            self._at(self.now + GROWN_AFTER_S, "grow", server)
-            self._at(max(self.now, server.busy_until) + self.p.idle_after_s, "rest", server)
+            self._at(self.now + GROWN_AFTER_S, partial(self._grow, server))
+            self._at(max(self.now, server.busy_until) + self.p.idle_after_s, partial(self._rest, server))
 
     def _change(self, server: Server, node: Node, memory: int, cpu: float) -> None:
         """Book what a server takes of its node."""
@@ -211,24 +210,21 @@ class Cluster:
         )
         node.free = max(0, min(left))
 
-    def _grow(self, whom: object) -> None:
-        server = whom
-        assert isinstance(server, Server)
-        if server.gone or server.grown:
+    def _grow(self, server: Server) -> None:
+        node = server.node
+        if node is None or server.grown:
             return
         server.grown = True
-        assert server.node
-        server.node.used += server.used - FRESH_MIB * MIB
-        if server.node.used > self.machine.memory:
+        node.used += server.used - FRESH_MIB * MIB
+        if node.used > self.machine.memory:
             self.told.overfull += 1
         self._fit(server)
 
     def _fit(self, server: Server) -> None:
         """Resize a server in place, where its node has room; where not, it is tried again with the next tick."""
-        if not self.design.resized:
-            return
         node = server.node
-        assert node
+        if node is None or not self.design.resized:
+            return
         used = server.used if server.grown else FRESH_MIB * MIB
         memory = _packing.memory_request(used, server.memory, self.bounds, idle=server.idle)
         cpu = _packing.cpu_request(self.p.guarantee_cores, self.p.idle_cores, idle=server.idle)
@@ -241,24 +237,23 @@ class Cluster:
         server.memory, server.cpu = memory, cpu
         self._change(server, node, more_memory, more_cpu)
 
-    def _rest(self, whom: object) -> None:
-        server = whom
-        assert isinstance(server, Server)
-        if server.gone or server.idle:
+    def _rest(self, server: Server) -> None:
+        if server.node is None or server.idle:
             return
         if server.busy_until + self.p.idle_after_s > self.now:
-            self._at(server.busy_until + self.p.idle_after_s, "rest", server)
+            self._at(server.busy_until + self.p.idle_after_s, partial(self._rest, server))
             return
         server.idle = True
         self.idle.add(server)
         self._fit(server)
         self._schedule()
 
-    def _cull(self, _whom: object) -> None:
+    def _cull(self) -> None:
         for server in [one for one in self.idle if self.now - one.busy_until >= self.p.cull_idle_s]:
             node = server.node
-            assert node
-            server.gone = True
+            if node is None:
+                continue
+            server.node = None
             del self.servers[server.student]
             self.idle.discard(server)
             self.deferred.discard(server)
@@ -268,11 +263,11 @@ class Cluster:
             if not node.servers:
                 node.empty_since = self.now
         self._schedule()
-        self._at(self.now + self.p.cull_every_s, "cull")
+        self._at(self.now + self.p.cull_every_s, self._cull)
 
     # What the engine does.
 
-    def _tick(self, _whom: object) -> None:
+    def _tick(self) -> None:
         for server in list(self.deferred):
             self._fit(server)
         self._plan()
@@ -285,7 +280,7 @@ class Cluster:
                 free -= node.free
         if self.now <= 7 * 24 * HOUR_S and self.now % 600 == 0:
             self.told.week.append((self.now, len(self.nodes), len(self.servers)))
-        self._at(self.now + TICK_S, "tick")
+        self._at(self.now + TICK_S, self._tick)
 
     def _plan(self) -> None:
         """Ask the collection's planner how many seats are to be warm."""
@@ -301,17 +296,15 @@ class Cluster:
         self.warm = _seats.plan(near, self.policy, now, self.seats_per_node, NO_LIMITS, self.machine.price).seats
 
     def _scale(self) -> None:
-        """Order nodes for what fits nowhere, and for the buffer, which the engine keeps as large as it was told last."""
+        """Order nodes for what fits nowhere, and for the buffer, which stays as large as the engine was told last."""
         have = sum(node.free if node.ready else self.seats_per_node for node in self.nodes)
         for _number in range(ceil((len(self.pending) + self.warm - have) / self.seats_per_node)):
             node = Node(self.now + self.design.decide_s)
             self.nodes.append(node)
-            self._at(self.now + self.design.decide_s + self.p.register_s, "boot", node)
+            self._at(self.now + self.design.decide_s + self.p.register_s, partial(self._boot, node))
         self.told.peak_nodes = max(self.told.peak_nodes, len(self.nodes))
 
-    def _boot(self, whom: object) -> None:
-        node = whom
-        assert isinstance(node, Node)
+    def _boot(self, node: Node) -> None:
         node.ready = True
         node.empty_since = self.now
         self._count(node)

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from math import log
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._calendar import Meeting
 
@@ -94,14 +94,18 @@ class Parameters:
 
 
 def load(path: Path) -> Parameters:
-    """Return the parameters with those that a JSON file has in place of the defaults.
+    """Return the parameters with those that a JSON file has in place of the defaults; see ``of_data``."""
+    return of_data(json.loads(path.read_text(encoding="utf-8")))
+
+
+def of_data(told: Mapping[str, Any]) -> Parameters:
+    """Return the parameters with those that are told in place of the defaults.
 
     Raises ValueError for a name that is none: a figure of the engine must not be passed over in silence.
     """
-    told = json.loads(path.read_text(encoding="utf-8"))
     unknown = sorted(set(told) - {one.name for one in fields(Parameters)})
     if unknown:
-        raise ValueError(f"{path.name} has what the replay does not know: {', '.join(unknown)}")
+        raise ValueError(f"the replay has no parameter {', '.join(unknown)}")
     return replace(Parameters(), **told)
 
 

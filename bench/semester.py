@@ -131,7 +131,7 @@ def rows(one: Semester, fixed: Told) -> list[list[str]]:
         ["what", "static at peak", "default engine", "this design", "wanted"],
         ["15 weeks, core pool included", bill(static_cost), bill(default.nodes_cost), bill(ours.nodes_cost), "50 %"],
         [
-            "students' nodes, times the floor (hours of servers × guarantee ÷ allocatable)",
+            "students' nodes, times the floor (hours of servers by guarantee / allocatable)",
             parts(replace(default, nodes_cost=static_cost), default.promised_cost),
             parts(default, default.promised_cost),
             parts(ours, ours.promised_cost),

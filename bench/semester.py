@@ -1,8 +1,8 @@
 """What a semester of 1000 students costs, and how long they wait: static, by default, and with this collection.
 
 A replay, no measurement: ``semester_trace`` says who works when and what is published of that, ``semester_cluster``
-runs the collection's own planner. Parameters of the engine come from ``build/bench/class_day.json`` where that is there:
-its ``parameters`` by the names that ``Parameters`` has, and its ``day``, with which one day of the replay is compared.
+runs the collection's own planner. Parameters of the engine come from ``build/bench/class_day.json`` where there is
+one: its ``parameters`` by the names that ``Parameters`` has, and its ``day``, with which one day of the replay is compared.
 Another file can be named, with parameters alone: ``python -m bench.semester parameters.json``.
 """
 
@@ -85,7 +85,7 @@ def replay(parameters: Parameters) -> Semester:
 
 
 def static(parameters: Parameters, servers: int) -> float:
-    """Return the price an hour of a fleet for so many servers at once: of this machine, or of one four times as large."""
+    """Return the price an hour of a fleet for so many servers: of this machine, or of one four times as large."""
     large = replace(
         parameters, cores=4 * parameters.cores, machine_mib=4 * parameters.machine_mib, price=4 * parameters.price
     )
@@ -119,7 +119,6 @@ def rows(one: Semester, fixed: Told) -> list[list[str]]:
     """Return the table for people. ``fixed`` is this design with requests that stay as they are."""
     static_cost, core = one.static_cost, one.core_cost
     default, ours = one.default, one.ours
-    deferred = ours.deferred_hours / ours.server_hours
 
     def bill(cost: float) -> str:
         return f"{cost + core:.0f} dollars ({(cost + core) / (static_cost + core):.0%})"

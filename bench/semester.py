@@ -2,8 +2,8 @@
 
 A replay, no measurement: ``semester_trace`` says who works when and what is published of that, ``semester_cluster``
 runs the collection's own planner. Parameters of the engine come from ``build/bench/class_day.json`` where there is
-one: its ``parameters`` by the names that ``Parameters`` has, and its ``day``, with which one day of the replay is compared.
-Another file can be named, with parameters alone: ``python -m bench.semester parameters.json``.
+one: its ``parameters`` by the names that ``Parameters`` has, and its ``day``, with which one day of the replay is
+compared. Another file can be named, with parameters alone: ``python -m bench.semester parameters.json``.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ def _sample(number: int, line: str) -> Sample:
             raise ValueError("a number is below zero")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CoursehubError(
-            f"line {number} is no sample ({type(error).__name__}: {error}): it has at, nodes by type, seats, and servers,"
-            " student by course"
+            f"line {number} is no sample ({type(error).__name__}: {error}): it has at, nodes by type, seats, and"
+            " servers, student by course"
         ) from error
     return Sample(at, nodes, seats, servers, waits)
 
@@ -86,15 +86,13 @@ def _sample(number: int, line: str) -> Sample:
 def usage(samples: Sequence[Sample], prices: Mapping[str, float]) -> Usage:
     """Return hours and cost. ``prices`` are for an hour of a node of a type.
 
-    What a moment costs is shared by all seats alike. ``static_cost`` is of a fleet that is always as large as this one was
-    at most, for the same time. Raises CoursehubError for a type without a price.
+    What a moment costs is shared by all seats alike. ``static_cost`` is of a fleet that is always as large as this one
+    was at most, for the same time. Raises CoursehubError for a type without a price.
     """
     lacking = sorted({name for one in samples for name in one.nodes} - set(prices))
     if lacking:
         known = ", ".join(sorted(prices)) or "none"
-        raise CoursehubError(
-            f"the price list lacks {', '.join(lacking)}, which was used (it has {known}): add its price"
-        )
+        raise CoursehubError(f"the price list lacks {', '.join(lacking)}, which was used (it has {known}): add it")
     told, seen = Usage(), 0.0
     for one, following in pairwise(samples):
         span = following.at - one.at

@@ -10,14 +10,14 @@ short_description: Tell what a cluster was used for, what it cost, and whom
 version_added: 0.4.0
 author: The coursehub authors (@coursehub)
 description:
-  - Reads samples of a cluster and returns hours of nodes, seats and servers, what they cost by a price list, and how much of
-    that was for seats that nobody had; by course and by student.
+  - Reads samples of a cluster and returns hours of nodes, seats and servers, what they cost by a price list, and how
+    much of that was for seats that nobody had; by course and by student.
   - Returns a page with it too, in one file that loads nothing from elsewhere. Never changes anything.
 options:
   samples:
     description:
-      - A file with one sample a line, as JSON. C(at) is a time with its zone, C(nodes) how many there are of each type,
-        C(seats) how many servers they hold, C(servers) the course of each student who has one, and C(waits), which may be
+      - A file with one sample a line, as JSON. C(at) is a time with its zone, C(nodes) how many there are of each
+        type, C(seats) how many servers they hold, C(servers) the course of each student who has one, and C(waits), which may be
         absent, the seconds that each start took since the sample before.
       - A sample holds until the next one. Of more than a quarter of an hour without one nothing is counted.
     type: path

@@ -17,8 +17,8 @@ options:
   samples:
     description:
       - A file with one sample a line, as JSON. C(at) is a time with its zone, C(nodes) how many there are of each
-        type, C(seats) how many servers they hold, C(servers) the course of each student who has one, and C(waits), which may be
-        absent, the seconds that each start took since the sample before.
+        type, C(seats) how many servers they hold, C(servers) the course of each student who has one, and C(waits),
+        which may be absent, the seconds that each start took since the sample before.
       - A sample holds until the next one. Of more than a quarter of an hour without one nothing is counted.
     type: path
     required: true

@@ -23,10 +23,12 @@ RESOURCES = {
         "PersistentVolume",
         "PersistentVolumeClaim",
         "Pod",
+        "PodTemplate",
         "Secret",
         "Service",
     ],
     "/apis/apps/v1": ["DaemonSet", "Deployment", "StatefulSet"],
+    "/apis/autoscaling.x-k8s.io/v1beta1": ["CapacityBuffer"],
     "/apis/coordination.k8s.io/v1": ["Lease"],
     "/apis/snapshot.storage.k8s.io/v1": ["VolumeSnapshot", "VolumeSnapshotContent"],
 }

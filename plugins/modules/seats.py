@@ -10,12 +10,12 @@ short_description: Keep seats warm before each class, and for who comes meanwhil
 version_added: 0.4.0
 author: The coursehub authors (@coursehub)
 description:
-  - Counts the seats that are to be warm now, of the calendar's classes and of the rate at which students came in the last ten
-    minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
-  - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority and of a
-    whole node's size hold nodes, and give way to students' servers.
-  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. What is kept from run to
-    run is in the ConfigMap C(seats) in O(namespace).
+  - Counts the seats that are to be warm now, of the calendar's classes and of the rate at which students came in the
+    last ten minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
+  - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority and
+    of a whole node's size hold nodes, and give way to students' servers.
+  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. What is kept from run
+    to run is in the ConfigMap C(seats) in O(namespace).
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
@@ -28,7 +28,8 @@ options:
     type: str
     required: true
   calendar:
-    description: An iCalendar file or its address. A line C(Seats: 450) in an event's description says how many students come.
+    description: >-
+      An iCalendar file or its address. A line C(Seats: 450) in an event's description says how many students come.
     type: str
     default: ""
   classes:
@@ -56,8 +57,8 @@ options:
     required: true
   machine:
     description: >-
-      The students' machines. C(type), which O(prices) must have; C(cpu) and C(memory), what pods may take of one; C(disks),
-      how many it attaches.
+      The students' machines. C(type), which O(prices) must have; C(cpu) and C(memory), what pods may take of one;
+      C(disks), how many it attaches.
     type: dict
     required: true
   prices:

@@ -12,8 +12,8 @@ author: The coursehub authors (@coursehub)
 description:
   - Counts the seats that are to be warm now, of the calendar's classes and of the rate at which students came in the
     last ten minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
-  - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority and
-    of a whole node's size hold nodes, and give way to students' servers.
+  - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority
+    and of a whole node's size hold nodes, and give way to students' servers.
   - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. What is kept from run
     to run is in the ConfigMap C(seats) in O(namespace).
 extends_documentation_fragment:

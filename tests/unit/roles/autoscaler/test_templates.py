@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 import yaml
 from ansible.plugins.filter.core import FilterModule
-from ansible.plugins.test.core import TestModule
+from ansible.plugins.test import core as tests_of_ansible
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
 
 from tests.unit.paths import ROOT
@@ -35,7 +35,7 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
     environment.filters.update(FilterModule().filters())
-    environment.tests.update(TestModule().tests())
+    environment.tests.update(tests_of_ansible.TestModule().tests())
     text = (ROLE / f"templates/{template}.yaml.j2").read_text(encoding="utf-8")
     rendered = environment.from_string(text).render(**values, lookup=lookup)
     found = [one for one in yaml.safe_load_all(rendered) if one]

@@ -83,9 +83,10 @@ class Parameters:
     idle_after_s: float = 300.0
     cull_idle_s: float = 3600.0
     cull_every_s: float = 600.0
-    early_s: float = 120.0
-    peak_s: float = 480.0
-    share: float = 0.95
+    # As the role autoscaler has them.
+    early_s: float = 300.0
+    peak_s: float = 900.0
+    share: float = 1.0
 
     @property
     def boot_s(self) -> float:

@@ -206,6 +206,8 @@ def text_of(source: str) -> str:
 def meetings_of(parameters: dict[str, Any], now: datetime) -> list[_calendar.Meeting]:
     """Return the classes. Raises CoursehubError for a calendar that can't be used."""
     zone = parameters["time_zone"]
+    if parameters["calendar"] and parameters["classes"]:
+        raise CoursehubError("there are a calendar and a list of classes: leave one of them out")
     if parameters["calendar"]:
         return _calendar.from_ical(text_of(parameters["calendar"]), zone, parameters["class_seats"] or None, now)
     return _calendar.from_list(parameters["classes"], zone, now) if parameters["classes"] else []

@@ -109,12 +109,14 @@ def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, tmp_path: Path) -
     path = tmp_path / "course.ics"
     path.write_text("no calendar", encoding="utf-8")
     with pytest.raises(CoursehubError, match="is no iCalendar"):
+        run(kube, calendar=str(path), classes=[])
+    with pytest.raises(CoursehubError, match="leave one of them out"):
         run(kube, calendar=str(path))
     run(kube, -60)
-    told = run(kube, calendar=str(path))
+    told = run(kube, calendar=str(path), classes=[])
     assert told["seats"] == 450
     assert "the last good calendar (1 classes" in told["calendar_problem"]
-    assert "can't be had" in run(kube, calendar=str(tmp_path / "gone"))["calendar_problem"]
+    assert "can't be had" in run(kube, calendar=str(tmp_path / "gone"), classes=[])["calendar_problem"]
 
 
 def test_check_mode_writes_nothing(kube: Kube, api: Api) -> None:

@@ -89,7 +89,7 @@ def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
     found = objects("seats", coursehub_autoscaler_calendar="https://calendar.example.org/a.ics")
     inventory = yaml.safe_load(found["Secret", "seats"]["stringData"]["inventory.json"])
     given = set(inventory["all"]["hosts"]["localhost"])
-    tasks = (ROLE / "tasks/seats.yml").read_text(encoding="utf-8")
+    tasks = "".join((ROLE / f"tasks/{name}.yml").read_text(encoding="utf-8") for name in ("seats", "resize"))
     read = {word for word in tasks.replace('"', " ").split() if word.startswith("coursehub_autoscaler_")}
     assert read
     assert read <= given
@@ -112,5 +112,9 @@ def test_a_calendar_of_the_controllers_goes_along(tmp_path: Path) -> None:
 def test_the_schedule_may_touch_only_what_it_makes() -> None:
     rules = objects("seats")["Role", "seats"]["rules"]
     assert all(rule["resourceNames"] for rule in rules)
+    more = objects("seats", coursehub_autoscaler_resize=True)["Role", "seats"]["rules"]
+    assert [rule for rule in more if rule not in rules] == [
+        {"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]}
+    ]
     (reading,) = objects("seats")["ClusterRole", "coursehub-seats"]["rules"]
     assert set(reading["verbs"]) == {"get", "list"}

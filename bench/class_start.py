@@ -137,6 +137,8 @@ def _settings(folder: Path) -> None:
         "memory_limit": "1Gi",
         "cpu": "50m",
         "cpu_limit": "2",
+        "pool": "",
+        "scheduler": "",
         "start_timeout": 300,
         "away_limit": 43200,
         "concurrent_spawns": 64,

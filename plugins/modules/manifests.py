@@ -81,7 +81,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _manifests
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _applying, _kube, _manifests
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 Object = dict[str, Any]
@@ -95,23 +95,6 @@ def _live(kube: _kube.Kube, part: str) -> list[Object]:
         for api_version, kind in _manifests.PRUNABLE
         for item in kube.list(api_version, kind, labelSelector=selector)
     ]
-
-
-def _apply(kube: _kube.Kube, item: Object, dry_run: bool) -> tuple[Object | None, Object]:
-    """Apply one object; return it as it was and as it is."""
-    api_version, kind, namespace, name = _manifests.identity(item)
-    before = kube.get(api_version, kind, name, namespace)
-    item = _manifests.never_smaller(item, before)
-    query = {"fieldManager": _kube.FIELD_MANAGER, "force": "true"}
-    try:
-        path = kube.path(api_version, kind, namespace, name)
-        after = kube.request("PATCH", path, item, **query, **({"dryRun": "All"} if dry_run else {}))
-    except _kube.ApiError as error:
-        # On an empty cluster a dry run knows neither the namespace nor the kinds that it would make first.
-        if dry_run and error.status == 404:
-            return before, item
-        raise CoursehubError(f"{_manifests.describe(item)} was refused: {error}") from error
-    return before, after
 
 
 def _delete(kube: _kube.Kube, item: Object) -> None:
@@ -170,7 +153,7 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> dict[
     declared = _manifests.prepare(parameters["objects"], part)
     applied, before, after = [], [], []
     for item in declared:
-        old, new = _apply(kube, item, check_mode)
+        old, new = _applying.apply(kube, item, check_mode)
         # Not by resourceVersion: a status that moves between the two answers would count as a change.
         if _manifests.comparable(old) != _manifests.comparable(new):
             applied.append(_manifests.describe(item))

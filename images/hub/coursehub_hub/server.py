@@ -13,6 +13,8 @@ HOME = "/home/student"
 SERVER = "/opt/coursehub/server"
 # The user in the single-user image. Disks belong to it.
 UID = 1000
+# On nodes that are for students alone, as a label and as a taint.
+POOL = "coursehub.jupyterhub/pool"
 # Read by the modules for students' disks.
 LAST_START = "coursehub.jupyterhub/last-start"
 # Written by a restore, which makes the new volume under a claim with this prefix.
@@ -74,6 +76,7 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     # A start that was asked for while the API server is away comes through when it is back.
     kube.k8s_api_request_retry_timeout = values["start_timeout"]
     _disk(kube, values)
+    _place(kube, values)
     _security(kube)
 
 
@@ -165,6 +168,19 @@ def _disk(kube: Any, values: dict[str, Any]) -> None:
     ]
     kube.working_dir = HOME
     kube.notebook_dir = HOME
+
+
+def _place(kube: Any, values: dict[str, Any]) -> None:
+    # Engines make room by moving who runs: Karpenter moved five of five when it replaced a node that was too large.
+    kube.extra_annotations = {
+        "karpenter.sh/do-not-disrupt": "true",
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    }
+    if values["pool"]:
+        kube.node_selector = {POOL: values["pool"]}
+        kube.tolerations = [{"key": POOL, "operator": "Equal", "value": values["pool"], "effect": "NoSchedule"}]
+    if values["scheduler"]:
+        kube.scheduler_name = values["scheduler"]
 
 
 def _security(kube: Any) -> None:

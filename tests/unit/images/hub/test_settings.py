@@ -39,6 +39,8 @@ VALUES: dict[str, Any] = {
     "memory_limit": "2Gi",
     "cpu": "250m",
     "cpu_limit": "2",
+    "pool": "students",
+    "scheduler": "coursehub-packing",
     "start_timeout": 300,
     "away_limit": 43200,
     "concurrent_spawns": 64,
@@ -172,6 +174,17 @@ def test_a_server_satisfies_pod_security_restricted() -> None:
     assert spawner.pod_security_context["runAsNonRoot"] is True
     assert spawner.pod_security_context["seccompProfile"] == {"type": "RuntimeDefault"}
     assert (spawner.uid, spawner.fs_gid) == (server.UID, server.UID)
+
+
+def test_a_server_runs_in_the_students_pool_and_no_engine_moves_it() -> None:
+    spawner = configured().KubeSpawner
+    assert spawner.node_selector == {"coursehub.jupyterhub/pool": "students"}
+    assert spawner.tolerations[0]["value"] == "students"
+    assert spawner.scheduler_name == "coursehub-packing"
+    assert spawner.extra_annotations["karpenter.sh/do-not-disrupt"] == "true"
+    anywhere = configured(pool="", scheduler="").KubeSpawner
+    assert "node_selector" not in anywhere
+    assert "scheduler_name" not in anywhere
 
 
 def test_memory_is_counted_as_kubernetes_does() -> None:

@@ -1,0 +1,166 @@
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How many seats are to be warm at a moment, and what an engine is to be told; without I/O.
+
+A seat is room for one student's server on a node that is there. All times are in UTC, spans in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil, sqrt
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._calendar import Meeting
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+
+# Of arrivals that come by chance (Poisson), 95 of 100 spans have no more than the mean and this many of its roots.
+_P95 = 1.645
+# From here on growth is warned of.
+WARN_AT = 0.8
+# The rate is taken of so long a span before now: two students in it are no rush, and a rush is over soon.
+RATE_S = 600.0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When seats are warm.
+
+    ``boot_s`` is from the order of a node until a server can start on it, measured. Seats of a class are ready
+    ``early_s`` before it begins, and those that nobody took are let go ``peak_s`` after. ``share`` of a class's seats
+    are kept: not everybody comes.
+    """
+
+    boot_s: float
+    early_s: float = 300.0
+    peak_s: float = 900.0
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What growth ends at: nodes of all pools, and money a day. ``core`` nodes are always there."""
+
+    nodes: int
+    spend: float
+    core: int
+
+
+@dataclass(frozen=True)
+class Now:
+    """What is, at a moment: when the servers started that run, free seats, nodes for users, and money of today."""
+
+    at: datetime
+    started: Sequence[datetime]
+    free: int = 0
+    nodes: int = 0
+    spent: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Warm seats: as replicas of a buffer, or as placeholders of a node's size each; what there is to warn of."""
+
+    seats: int
+    placeholders: int
+    warnings: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
+
+
+def check_policy(policy: Policy) -> None:
+    """Raise CoursehubError for a policy that can't be followed."""
+    for name in ("boot_s", "early_s", "peak_s"):
+        if getattr(policy, name) < 0:
+            raise CoursehubError(f"{name} is {getattr(policy, name):g}: write seconds, from 0 on")
+    if not 0 < policy.share <= 1:
+        raise CoursehubError(f"share is {policy.share:g}: write the part of a class that comes, above 0 and up to 1")
+
+
+def check_limits(limits: Limits, price: float) -> None:
+    """Raise CoursehubError for limits that leave nothing to grow. ``price`` is of a node an hour."""
+    if limits.core < 1:
+        raise CoursehubError(
+            f"the core pool has {limits.core} nodes: the hub runs there, so it needs 1; with none, every hub is down"
+        )
+    if limits.nodes <= limits.core:
+        raise CoursehubError(
+            f"the limit is {limits.nodes} nodes and the core pool alone has {limits.core}, so no student could ever"
+            " start: raise the limit above it"
+        )
+    if limits.spend <= 24 * price * limits.core:
+        raise CoursehubError(
+            f"the limit of {limits.spend:g} a day does not pay for the core pool, which costs"
+            f" {24 * price * limits.core:.2f}: raise it"
+        )
+
+
+def rate(started: Iterable[datetime], at: datetime, span_s: float = RATE_S) -> float:
+    """Return the arrivals a second over the span before a moment."""
+    since = at - timedelta(seconds=span_s)
+    return sum(since < one <= at for one in started) / span_s
+
+
+def base(arrivals_per_s: float, boot_s: float) -> int:
+    """Return the seats that arrivals take until a node that is ordered now is ready, in 95 of 100 cases."""
+    mean = arrivals_per_s * boot_s
+    return ceil(mean + _P95 * sqrt(mean)) if mean > 0 else 0
+
+
+def of_classes(meetings: Iterable[Meeting], policy: Policy, now: Now) -> int:
+    """Return the seats that the classes which begin about now still need.
+
+    Who came since the class's seats were ordered has taken one of them: a buffer that stayed as large would be filled
+    up behind each student, and a class paid for twice.
+    """
+    wanted = 0
+    for one in meetings:
+        ordered = one.start - timedelta(seconds=policy.early_s + policy.boot_s)
+        if ordered <= now.at < min(one.start + timedelta(seconds=policy.peak_s), one.end):
+            came = sum(ordered < at <= now.at for at in now.started)
+            wanted += max(0, ceil(one.seats * policy.share) - came)
+    return wanted
+
+
+def plan(
+    meetings: Iterable[Meeting], policy: Policy, now: Now, seats_per_node: int, limits: Limits, price: float
+) -> Plan:
+    """Return what is to be warm now. ``price`` is of a node an hour.
+
+    A placeholder takes a whole node, so seats that are free already are taken off first, and as few as do are asked
+    for: many small ones are moved one by one, and block each other.
+    """
+    wanted = max(of_classes(meetings, policy, now), base(rate(now.started, now.at), policy.boot_s))
+    room = _room(limits, now, price)
+    most = now.free + room * seats_per_node
+    seats = min(wanted, most)
+    warnings, alerts = _said(wanted, seats, limits, now, price, seats_per_node)
+    return Plan(seats, min(room, ceil(max(0, seats - now.free) / seats_per_node)), warnings, alerts)
+
+
+def _room(limits: Limits, now: Now, price: float) -> int:
+    """Return how many nodes may come: within the limit of nodes, and, for an hour each, within today's spend."""
+    nodes = limits.nodes - limits.core - now.nodes
+    if price > 0:
+        left = limits.spend - now.spent - price * (limits.core + now.nodes)
+        nodes = min(nodes, int(left / price))
+    return max(0, nodes)
+
+
+def _said(
+    wanted: int, seats: int, limits: Limits, now: Now, price: float, seats_per_node: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    more = ceil(max(0, wanted - now.free) / seats_per_node)
+    nodes, spent = limits.core + now.nodes + more, now.spent + price * (limits.core + now.nodes + more)
+    warnings, alerts = [], []
+    if seats < wanted:
+        alerts.append(
+            f"growth ends at a limit: {wanted} seats are wanted, {seats} can be had with {limits.nodes} nodes and"
+            f" {limits.spend:g} a day; raise the limit that is reached, or the last {wanted - seats} students wait"
+        )
+    else:
+        if nodes >= WARN_AT * limits.nodes:
+            warnings.append(f"{nodes} of {limits.nodes} nodes will be there")
+        if spent >= WARN_AT * limits.spend:
+            warnings.append(f"{spent:.2f} of {limits.spend:g} will be spent today")
+    return tuple(warnings), tuple(alerts)

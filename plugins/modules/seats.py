@@ -1,0 +1,344 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the coursehub authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: seats
+short_description: Keep seats warm before each class, and for who comes meanwhile
+version_added: 0.4.0
+author: The coursehub authors (@coursehub)
+description:
+  - Counts the seats that are to be warm now, of the calendar's classes and of the rate at which students came in the
+    last ten minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
+  - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority
+    and of a whole node's size hold nodes, and give way to students' servers.
+  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. What is kept from run
+    to run is in the ConfigMap C(seats) in O(namespace).
+extends_documentation_fragment:
+  - coursehub.jupyterhub.kubernetes
+  - coursehub.jupyterhub.kubernetes.attributes
+requirements:
+  - icalendar (Python library)
+  - python-dateutil (Python library)
+options:
+  namespace:
+    description: The students' namespace.
+    type: str
+    required: true
+  calendar:
+    description: >-
+      An iCalendar file or its address. A line C(Seats: 450) in an event's description says how many students come.
+    type: str
+    default: ""
+  classes:
+    description:
+      - Classes as a list, in the place of O(calendar). Each has C(name), C(start) and C(end) in the wall clock of
+        O(time_zone), and C(seats); it may have C(repeat), a rule as RFC 5545 writes it, and C(except), days without it.
+    type: list
+    elements: dict
+    default: []
+  time_zone:
+    description: The time zone of O(classes), and of events that name none.
+    type: str
+    default: UTC
+  class_seats:
+    description: How many seats an event needs whose description does not say so. 0 means that it must.
+    type: int
+    default: 0
+  memory:
+    description: The memory that a server asks for when it starts.
+    type: str
+    required: true
+  cpu:
+    description: The cores that a server asks for when it starts.
+    type: str
+    required: true
+  machine:
+    description: >-
+      The students' machines. C(type), which O(prices) must have; C(cpu) and C(memory), what pods may take of one;
+      C(disks), how many it attaches.
+    type: dict
+    required: true
+  prices:
+    description: The price of an hour of a node, by type.
+    type: dict
+    required: true
+  boot_s:
+    description: Seconds from the order of a node until a server can start on it, as measured.
+    type: int
+    required: true
+  early_s:
+    description: Seconds before a class by which its seats are warm.
+    type: int
+    default: 300
+  peak_s:
+    description: Seconds after a class's begin at which seats that nobody took are let go.
+    type: int
+    default: 900
+  share:
+    description: The part of a class that comes.
+    type: float
+    default: 1.0
+  core_nodes:
+    description: How many nodes the core pool has.
+    type: int
+    required: true
+  limit_nodes:
+    description: How many nodes there may be at most, the core pool's among them.
+    type: int
+    required: true
+  limit_spend:
+    description: How much a day may cost at most, in whatever O(prices) is in.
+    type: float
+    required: true
+  mechanism:
+    description: How seats are kept; V(auto) takes the buffer where the cluster has its API.
+    type: str
+    choices: [auto, buffer, placeholder]
+    default: auto
+  image:
+    description: The image of placeholders; it must have C(sleep).
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Keep seats warm
+  coursehub.jupyterhub.seats:
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    context: kind-coursehub
+    namespace: coursehub-students
+    calendar: https://calendar.example.org/data-8.ics
+    time_zone: America/Los_Angeles
+    memory: 256Mi
+    cpu: 100m
+    machine: {type: n2-highmem-2, cpu: 1930m, memory: 13Gi, disks: 127}
+    prices: {n2-highmem-2: 0.137}
+    boot_s: 90
+    core_nodes: 2
+    limit_nodes: 40
+    limit_spend: 100
+    image: registry.example.org/tools:1
+"""
+
+RETURN = r"""
+seats:
+  description: How many seats are to be warm now.
+  type: int
+  returned: success
+  sample: 450
+mechanism:
+  description: How they are kept, V(buffer) or V(placeholder).
+  type: str
+  returned: success
+  sample: buffer
+placeholders:
+  description: How many pods of a node's size hold them, where there is no buffer.
+  type: int
+  returned: success
+  sample: 0
+spent:
+  description: The money of today so far.
+  type: float
+  returned: success
+  sample: 12.4
+warned:
+  description: What is near a limit.
+  type: list
+  elements: str
+  returned: success
+  sample: ["19 of 23 nodes will be there"]
+alerts:
+  description: Where a limit ends growth.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+calendar_problem:
+  description: Why the last good calendar was used, empty where the calendar was.
+  type: str
+  returned: success
+  sample: ""
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.urls import ConnectionError as NoConnection
+from ansible.module_utils.urls import open_url
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _applying,
+    _calendar,
+    _edge,
+    _kube,
+    _manifests,
+    _packing,
+    _seats,
+    _warm,
+)
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
+
+ASK_TIMEOUT_S = 15
+# A year of classes is 300 kB; more is no calendar.
+MOST_BYTES = 4 << 20
+
+
+def text_of(source: str) -> str:
+    """Return what a file or an address has. Raises CoursehubError where it can't be had."""
+    try:
+        if source.startswith(("http://", "https://")):
+            with open_url(source, timeout=ASK_TIMEOUT_S) as answer:
+                content = answer.read(MOST_BYTES)
+        else:
+            with open(source, "rb") as file:
+                content = file.read(MOST_BYTES)
+    # Without the address: that of a calendar is often its only secret.
+    except (OSError, ValueError, NoConnection) as error:
+        raise CoursehubError(f"the calendar can't be had: {getattr(error, 'reason', None) or error}") from error
+    return str(content.decode("utf-8", "replace"))
+
+
+def meetings_of(parameters: dict[str, Any], now: datetime) -> list[_calendar.Meeting]:
+    """Return the classes. Raises CoursehubError for a calendar that can't be used."""
+    zone = parameters["time_zone"]
+    if parameters["calendar"] and parameters["classes"]:
+        raise CoursehubError("there are a calendar and a list of classes: leave one of them out")
+    if parameters["calendar"]:
+        return _calendar.from_ical(text_of(parameters["calendar"]), zone, parameters["class_seats"] or None, now)
+    return _calendar.from_list(parameters["classes"], zone, now) if parameters["classes"] else []
+
+
+class Run:
+    """One run. Whatever is wrong with the parameters is said before the cluster is asked."""
+
+    def __init__(self, kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> None:
+        self._kube = kube
+        self._namespace: str = parameters["namespace"]
+        self._parameters = parameters
+        self._check_mode = check_mode
+        self._machine = _packing.parse_machine(parameters["machine"], parameters["prices"])
+        memory, cpu = (parse_quantity(parameters[word]) for word in ("memory", "cpu"))
+        self._guarantee = _packing.Guarantee(float(cpu), int(memory))
+        self._seats_per_node = _packing.seats_of(self._machine, self._guarantee)
+        self._limits = _seats.Limits(parameters["limit_nodes"], parameters["limit_spend"], parameters["core_nodes"])
+        self._policy = _seats.Policy(*(parameters[word] for word in ("boot_s", "early_s", "peak_s", "share")))
+        _seats.check_limits(self._limits, self._machine.price)
+        _seats.check_policy(self._policy)
+
+    def __call__(self, now: datetime) -> dict[str, Any]:
+        kept = (self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace) or {}).get("data") or {}
+        last_good = _calendar.of_data(json.loads(kept["calendar"])) if kept.get("calendar") else None
+        meetings, problem = _calendar.keep_last_good(lambda: meetings_of(self._parameters, now), last_good)
+        pods = self._kube.list("v1", "Pod")
+        selector = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
+        nodes = self._kube.list("v1", "Node", labelSelector=selector)
+        paid = len(nodes) + self._limits.core
+        money = _warm.spent(kept, now, paid, self._machine.price)
+        seen = _seats.Now(
+            now,
+            _warm.started(pods),
+            _warm.free(nodes, pods, self._guarantee),
+            _warm.nodes_without_placeholder(nodes, pods),
+            money,
+        )
+        plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
+        mechanism = self._mechanism()
+        image = self._parameters["image"]
+        if mechanism == "buffer":
+            wanted = _warm.buffer(self._namespace, plan.seats, self._guarantee, image)
+        else:
+            wanted = _warm.placeholder(self._namespace, plan.placeholders, self._seats_per_node, self._guarantee, image)
+        before, after = self._apply(wanted)
+        # The record changes with every run, and is no change of what is warm.
+        if not self._check_mode:
+            calendar = json.dumps(_calendar.as_data(meetings))
+            note = _warm.record(self._namespace, now, money, calendar, plan)
+            _applying.apply(self._kube, _manifests.prepare([note], _warm.PART)[0], False)
+        return {
+            "changed": before != after,
+            "seats": plan.seats,
+            "mechanism": mechanism,
+            "placeholders": plan.placeholders if mechanism == "placeholder" else 0,
+            "spent": round(money, 2),
+            "warned": list(plan.warnings),
+            "alerts": list(plan.alerts),
+            "calendar_problem": problem,
+            "diff": {"before": {"objects": before}, "after": {"objects": after}},
+        }
+
+    def _mechanism(self) -> str:
+        chosen = self._parameters["mechanism"]
+        if chosen == "placeholder":
+            return "placeholder"
+        try:
+            self._kube.resource(*_warm.BUFFER)
+        except _kube.ApiError as error:
+            if error.status != 404:
+                raise
+            if chosen == "buffer":
+                raise CoursehubError(
+                    f"the cluster has no {_warm.BUFFER[1]} of {_warm.BUFFER[0]}: switch it on in the engine, or set"
+                    " mechanism to placeholder"
+                ) from error
+            return "placeholder"
+        return "buffer"
+
+    def _apply(self, wanted: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+        """Apply the objects; return those that changed, as they were and as they are."""
+        changed: tuple[list[Any], list[Any]] = ([], [])
+        for item in _manifests.prepare(wanted, _warm.PART):
+            old, new = _applying.apply(self._kube, item, self._check_mode)
+            if _manifests.comparable(old) != _manifests.comparable(new):
+                changed[0].append(_manifests.shown(old))
+                changed[1].append(_manifests.shown(new))
+        return changed
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **_kube.CONNECTION_ARGUMENTS,
+            "namespace": {"type": "str", "required": True},
+            "calendar": {"type": "str", "default": ""},
+            "classes": {"type": "list", "elements": "dict", "default": []},
+            "time_zone": {"type": "str", "default": "UTC"},
+            "class_seats": {"type": "int", "default": 0},
+            "memory": {"type": "str", "required": True},
+            "cpu": {"type": "str", "required": True},
+            "machine": {"type": "dict", "required": True},
+            "prices": {"type": "dict", "required": True},
+            "boot_s": {"type": "int", "required": True},
+            "early_s": {"type": "int", "default": 300},
+            "peak_s": {"type": "int", "default": 900},
+            "share": {"type": "float", "default": 1.0},
+            "core_nodes": {"type": "int", "required": True},
+            "limit_nodes": {"type": "int", "required": True},
+            "limit_spend": {"type": "float", "required": True},
+            "mechanism": {"type": "str", "choices": ["auto", "buffer", "placeholder"], "default": "auto"},
+            "image": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    if not _calendar.HAS_CALENDAR:
+        module.fail_json(msg=missing_required_lib("icalendar"), exception=_calendar.CALENDAR_IMPORT_ERROR)
+
+    def work() -> dict[str, Any]:
+        kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
+        result = Run(kube, parameters, module.check_mode)(datetime.now(UTC))
+        for sentence in (*result["alerts"], *result["warned"], result["calendar_problem"]):
+            if sentence:
+                module.warn(sentence)
+        return result
+
+    _edge.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What a cluster was used for, and the page of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _cost_page
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.modules import cluster_usage_info
+from hypothesis import given
+from hypothesis import strategies as st
+
+TEN = datetime(2026, 9, 1, 10, tzinfo=UTC)
+PRICES = {"small": 1.0, "large": 4.0}
+
+
+def sample(minutes: float, nodes: dict[str, int], seats: int, *students: str, waits: tuple[float, ...] = ()) -> Any:
+    servers = {one: "data" if one < "m" else "maths" for one in students}
+    return _cost.Sample(TEN + timedelta(minutes=minutes), nodes, seats, servers, waits)
+
+
+DAY = [
+    sample(0, {"small": 1}, 4, "alice", "zoe", waits=(10.0,)),
+    sample(15, {"small": 2}, 8, "alice", waits=(20.0, 30.0)),
+    sample(30, {"large": 1}, 16),
+    sample(45, {}, 0),
+]
+
+
+def test_hours_and_costs_are_of_what_was_until_the_next_sample() -> None:
+    told = _cost.usage(DAY, PRICES)
+    assert told.node_hours == {"small": 0.75, "large": 0.25}
+    assert told.server_hours == 0.75
+    assert told.seat_hours == 7
+    assert told.cost == pytest.approx(0.25 * 1 + 0.25 * 2 + 0.25 * 4)
+    assert told.by_student == {"alice": pytest.approx(0.0625 + 0.0625), "zoe": pytest.approx(0.0625)}
+    assert told.by_course == {"data": pytest.approx(0.125), "maths": pytest.approx(0.0625)}
+    assert told.waste == pytest.approx(told.cost - 0.1875)
+    assert told.static_cost == pytest.approx(0.75 * 4)
+
+
+def test_of_a_gap_nothing_is_counted() -> None:
+    gap = [DAY[0], sample(60, {"small": 1}, 4)]
+    told = _cost.usage(gap, PRICES)
+    assert (told.cost, told.unseen_hours, told.static_cost) == (0, 1, 0)
+
+
+def test_a_type_without_a_price_is_named() -> None:
+    with pytest.raises(CoursehubError, match=r"lacks large, which was used \(it has small\)"):
+        _cost.usage(DAY, {"small": 1.0})
+
+
+GOOD = '{"at": "2026-09-01T10:00:00Z", "nodes": {"small": 1}, "seats": 4, "servers": {"alice": "data"}}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        "{}",
+        GOOD.replace("Z", ""),
+        GOOD.replace('"seats": 4', '"seats": -4'),
+        GOOD.replace('"small": 1', '"small": "many"'),
+        GOOD.replace('{"alice": "data"}', '["alice"]'),
+    ],
+)
+def test_a_line_that_is_no_sample_is_named(line: str) -> None:
+    with pytest.raises(CoursehubError, match="line 2 is no sample"):
+        _cost.parse_samples(f"{GOOD}\n{line}\n{GOOD}")
+
+
+def test_samples_are_put_in_order_and_one_is_too_few() -> None:
+    late = GOOD.replace("10:00", "11:00")
+    assert [one.at.hour for one in _cost.parse_samples(f"{late}\n\n{GOOD}\n")] == [10, 11]
+    with pytest.raises(CoursehubError, match="there are 1 samples"):
+        _cost.parse_samples(GOOD)
+
+
+students = st.lists(st.sampled_from(["alice", "bob", "zoe"]), unique=True)
+looks = st.tuples(st.floats(0, 40), st.integers(0, 9), st.integers(0, 20), students)
+
+
+def in_order(found: list[tuple[float, int, int, list[str]]]) -> list[_cost.Sample]:
+    return [sample(at, {"small": nodes}, seats, *who) for at, nodes, seats, who in sorted(found)]
+
+
+lists = st.lists(looks, min_size=2, max_size=20).map(in_order)
+
+
+@given(lists)
+def test_what_is_paid_is_somebodys_or_nobodys(samples: list[_cost.Sample]) -> None:
+    told = _cost.usage(samples, PRICES)
+    assert sum(told.by_student.values()) + told.waste == pytest.approx(told.cost)
+    assert sum(told.by_course.values()) == pytest.approx(sum(told.by_student.values()))
+    assert told.static_cost >= told.cost - 1e-9
+
+
+def page_of(samples: list[_cost.Sample]) -> str:
+    return _cost_page.page(samples, _cost.as_result(samples, _cost.usage(samples, PRICES)), PRICES)
+
+
+def test_the_page_loads_nothing_and_shows_names_as_they_are() -> None:
+    evil = _cost.Sample(TEN, {"small": 1}, 4, {"alice": "<script>alert(1)</script>"})
+    page = page_of([evil, *DAY[1:]])
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page
+    assert page.count("<svg") == 3
+    for svg in page.split("<svg")[1:]:
+        ElementTree.fromstring(f"<svg{svg.split('</svg>')[0]}</svg>")
+
+
+def test_a_long_time_makes_no_large_page_and_no_peak_is_lost() -> None:
+    line = [(float(at), 5.0 if at == 7777 else 1.0) for at in range(10000)]
+    thin = _cost_page.thinned(line)
+    assert len(thin) <= _cost_page.POINTS + 1
+    assert (7777.0, 5.0) in thin
+    assert thin[-1] == line[-1]
+
+
+def test_the_module_returns_both(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    later = {**json.loads(GOOD), "at": "2026-09-01T10:15:00Z", "waits": [1, 2]}
+    path.write_text(f"{GOOD}\n{json.dumps(later)}\n", encoding="utf-8")
+    result = cluster_usage_info.run({"samples": str(path), "prices": {"small": "2"}})
+    assert result["usage"]["cost"] == 0.5
+    assert result["usage"]["wait_p95_s"] == 2
+    assert result["html"].startswith("<!doctype html>")
+    assert not result["changed"]
+
+
+@pytest.mark.parametrize("price", ["free", -1, None, float("nan")])
+def test_a_price_that_is_none(price: object) -> None:
+    with pytest.raises(CoursehubError, match="the price of small is"):
+        cluster_usage_info.run({"samples": "/nowhere", "prices": {"small": price}})
+
+
+def test_samples_that_cant_be_read() -> None:
+    with pytest.raises(CoursehubError, match="the samples /nowhere can't be read"):
+        cluster_usage_info.run({"samples": "/nowhere", "prices": {}})

@@ -1,0 +1,171 @@
+"""Seats that are kept warm, against a small API server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _warm
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
+from ansible_collections.coursehub.jupyterhub.plugins.modules import seats
+
+from tests.unit.plugins.api import RESOURCES, Api
+
+TEN = datetime(2026, 9, 1, 10, tzinfo=UTC)
+STUDENTS = "/api/v1/namespaces/students"
+BUFFERS = "/apis/autoscaling.x-k8s.io/v1beta1"
+BUFFER = f"{BUFFERS}/namespaces/students/capacitybuffers/seats"
+PLACEHOLDER = "/apis/apps/v1/namespaces/students/deployments/seats-placeholder"
+CLASSES = [{"name": "Data", "start": "2026-09-01T10:00", "end": "2026-09-01T11:30", "seats": 450}]
+PARAMETERS: dict[str, Any] = {
+    "namespace": "students",
+    "calendar": "",
+    "classes": CLASSES,
+    "time_zone": "UTC",
+    "class_seats": 0,
+    "memory": "256Mi",
+    "cpu": "100m",
+    "machine": {"type": "small", "cpu": "1900m", "memory": "13Gi", "disks": 127},
+    "prices": {"small": 0.5},
+    "boot_s": 90,
+    "early_s": 300,
+    "peak_s": 900,
+    "share": 1.0,
+    "core_nodes": 2,
+    "limit_nodes": 60,
+    "limit_spend": 1000.0,
+    "mechanism": "auto",
+    "image": "tools",
+}
+
+
+def run(kube: Kube, minutes: float = 0, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
+    return seats.Run(kube, {**PARAMETERS, **changed}, check_mode)(TEN + timedelta(minutes=minutes))
+
+
+def node(api: Api, name: str, ready: str = "True") -> None:
+    api.put(
+        f"/api/v1/nodes/{name}",
+        {
+            "metadata": {"name": name, "labels": dict(_warm.POOL)},
+            "status": {
+                "allocatable": {"cpu": "1900m", "memory": "13Gi"},
+                "conditions": [{"type": "Ready", "status": ready}],
+            },
+        },
+    )
+
+
+def server(api: Api, name: str, node_name: str, made: datetime, cpu: str = "100m") -> None:
+    requests = {"cpu": cpu, "memory": "256Mi"}
+    api.put(
+        f"{STUDENTS}/pods/{name}",
+        {
+            "metadata": {
+                "name": name,
+                "creationTimestamp": made.isoformat(),
+                "labels": {"app.kubernetes.io/component": "singleuser-server"},
+            },
+            "spec": {"nodeName": node_name, "containers": [{"resources": {"requests": requests}}]},
+            "status": {"phase": "Running"},
+        },
+    )
+
+
+def test_a_buffer_is_filled_before_class_and_a_second_run_changes_nothing(kube: Kube, api: Api) -> None:
+    first = run(kube, -6)
+    assert (first["seats"], first["mechanism"], first["changed"]) == (450, "buffer", True)
+    assert api.objects[BUFFER]["spec"]["replicas"] == 450
+    template = api.objects[f"{STUDENTS}/podtemplates/seats"]["template"]["spec"]["containers"][0]
+    assert template["resources"]["requests"] == {"cpu": "100m", "memory": str(256 << 20)}
+    assert not run(kube, -5)["changed"]
+
+
+def test_it_is_let_go_after_the_peak_and_who_came_is_taken_off(kube: Kube, api: Api) -> None:
+    server(api, "jupyter-alice", "a", TEN - timedelta(minutes=1))
+    assert run(kube)["seats"] == 449
+    assert run(kube, 40)["seats"] == 0
+    assert api.objects[BUFFER]["spec"]["replicas"] == 0
+
+
+def test_without_the_api_pods_of_a_nodes_size_hold_nodes(kube: Kube, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(RESOURCES, BUFFERS)
+    node(api, "a")
+    told = run(kube)
+    # 19 seats a node, and one node is there and empty.
+    assert (told["mechanism"], told["placeholders"]) == ("placeholder", 23)
+    pod = api.objects[PLACEHOLDER]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["requests"] == {"cpu": "1900m", "memory": str(19 * 256 << 20)}
+    assert pod["priorityClassName"] == _warm.PRIORITY_CLASS
+    assert not any(path.startswith(BUFFERS) for path in api.objects)
+    with pytest.raises(CoursehubError, match="the cluster has no CapacityBuffer"):
+        run(kube, mechanism="buffer")
+
+
+def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, tmp_path: Path) -> None:
+    path = tmp_path / "course.ics"
+    path.write_text("no calendar", encoding="utf-8")
+    with pytest.raises(CoursehubError, match="is no iCalendar"):
+        run(kube, calendar=str(path), classes=[])
+    with pytest.raises(CoursehubError, match="leave one of them out"):
+        run(kube, calendar=str(path))
+    run(kube, -60)
+    told = run(kube, calendar=str(path), classes=[])
+    assert told["seats"] == 450
+    assert "the last good calendar (1 classes" in told["calendar_problem"]
+    assert "can't be had" in run(kube, calendar=str(tmp_path / "gone"), classes=[])["calendar_problem"]
+
+
+def test_check_mode_writes_nothing(kube: Kube, api: Api) -> None:
+    told = run(kube, check_mode=True)
+    assert (told["changed"], told["seats"]) == (True, 450)
+    assert not api.objects
+
+
+def test_money_is_counted_from_run_to_run_and_a_limit_ends_growth(kube: Kube, api: Api) -> None:
+    run(kube, -60)
+    node(api, "a")
+    # Twelve minutes of two core nodes and one for students.
+    assert run(kube, -48)["spent"] == 0.3
+    told = run(kube, limit_nodes=5)
+    assert told["seats"] == 3 * 19
+    assert told["alerts"]
+    assert "alert: growth ends at a limit" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"prices": {"large": 1}}, "the price list lacks the type small"),
+        ({"memory": "14Gi"}, "the machine small can't hold one student"),
+        ({"limit_nodes": 2}, "no student could ever start"),
+        ({"share": 0.0}, "share is 0"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_asked(
+    kube: Kube, api: Api, changed: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(CoursehubError, match=sentence):
+        run(kube, **changed)
+    assert not api.asked
+
+
+def test_room_is_counted_as_the_scheduler_does(kube: Kube, api: Api) -> None:
+    for name, ready in (("a", "True"), ("b", "False"), ("c", "True")):
+        node(api, name, ready)
+    server(api, "jupyter-alice", "a", TEN, cpu="1800m")
+    server(api, "jupyter-bob", "c", TEN, cpu="2")
+    nodes, pods = kube.list("v1", "Node"), kube.list("v1", "Pod")
+    assert _warm.free(nodes, pods, _packing.Guarantee(0.1, 256 << 20)) == 1
+
+
+def test_money_of_yesterday_is_not_of_today() -> None:
+    kept = {"at": "2026-08-31T23:50:00+00:00", "spent": "100"}
+    midnight = datetime(2026, 9, 1, 0, 6, tzinfo=UTC)
+    assert _warm.spent(kept, midnight, 10, 1.0) == pytest.approx(1.0)
+    assert _warm.spent({}, midnight, 10, 1.0) == 0
+    # A run that was away for hours does not know what was there meanwhile.
+    assert _warm.spent({**kept, "at": "2026-09-01T00:00:00+00:00"}, TEN, 4, 1.0) == pytest.approx(101.0)

@@ -1,0 +1,120 @@
+"""What the role autoscaler makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from ansible.plugins.filter.core import FilterModule
+from ansible.plugins.test import core as tests_of_ansible
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
+
+from tests.unit.paths import ROOT
+
+ROLE = ROOT / "roles/autoscaler"
+MACHINE = {"type": "small", "cpu": "1900m", "memory": "13Gi", "disks": 127}
+
+
+def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+    values = {
+        **defaults,
+        "_autoscaler_most": 18,
+        "coursehub_namespace": "coursehub",
+        "coursehub_students_namespace": "students",
+        "coursehub_autoscaler_machine": MACHINE,
+        "coursehub_autoscaler_prices": {"small": 0.5},
+        "coursehub_autoscaler_image": "tools:1",
+        **variables,
+    }
+
+    def lookup(plugin: str, what: str) -> Any:
+        return values[what] if plugin == "ansible.builtin.vars" else Path(what).read_text(encoding="utf-8")
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
+    environment.filters.update(FilterModule().filters())
+    environment.tests.update(tests_of_ansible.TestModule().tests())
+    text = (ROLE / f"templates/{template}.yaml.j2").read_text(encoding="utf-8")
+    rendered = environment.from_string(text).render(**values, lookup=lookup)
+    found = [one for one in yaml.safe_load_all(rendered) if one]
+    return {(one["kind"], one["metadata"]["name"]): one for one in found}
+
+
+def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> None:
+    node_class = {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"}
+    found = objects(
+        "pool",
+        coursehub_autoscaler_engine="karpenter",
+        coursehub_autoscaler_node_class=node_class,
+        coursehub_autoscaler_zones=["a", "b"],
+    )
+    spec = found[("NodePool", "coursehub-students")]["spec"]
+    assert spec["limits"] == {"nodes": 18}
+    assert spec["disruption"]["consolidationPolicy"] == "WhenEmpty"
+    template = spec["template"]
+    assert template["metadata"]["labels"] == _warm.POOL
+    assert [{**one, "operator": "Equal"} for one in template["spec"]["taints"]] == [_warm.TOLERATION]
+    assert template["spec"]["nodeClassRef"] == node_class
+    assert template["spec"]["requirements"][1]["values"] == ["a", "b"]
+    assert not any(kind == "KWOKNodeClass" for kind, _name in found)
+
+
+def test_the_lab_has_a_node_class_of_its_own() -> None:
+    found = objects("pool", coursehub_autoscaler_engine="kwok")
+    assert found[("KWOKNodeClass", "coursehub-students")]["spec"] == {"nodeRegistrationDelay": "60s"}
+    reference = found[("NodePool", "coursehub-students")]["spec"]["template"]["spec"]["nodeClassRef"]
+    assert reference == {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "coursehub-students"}
+
+
+def test_google_has_no_pool_in_the_cluster_but_the_priority_of_placeholders() -> None:
+    found = objects("pool", coursehub_autoscaler_engine="gke")
+    assert list(found) == [("PriorityClass", _warm.PRIORITY_CLASS)]
+    assert found["PriorityClass", _warm.PRIORITY_CLASS]["value"] < 0
+
+
+def test_a_second_scheduler_only_where_there_is_an_image() -> None:
+    assert not objects("scheduler")
+    found = objects("scheduler", coursehub_autoscaler_scheduler_image="kube-scheduler:v1.36.3")
+    configuration = yaml.safe_load(found["ConfigMap", "packing"]["data"]["configuration.json"])
+    (profile,) = configuration["profiles"]
+    assert profile["pluginConfig"][0]["args"]["scoringStrategy"]["type"] == "MostAllocated"
+    assert found["Deployment", "packing"]["spec"]["replicas"] == 2
+    bound = {one["roleRef"]["name"] for (kind, _name), one in found.items() if kind == "ClusterRoleBinding"}
+    assert bound == {"system:kube-scheduler", "system:volume-scheduler"}
+
+
+def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
+    found = objects("seats", coursehub_autoscaler_calendar="https://calendar.example.org/a.ics")
+    inventory = yaml.safe_load(found["Secret", "seats"]["stringData"]["inventory.json"])
+    given = set(inventory["all"]["hosts"]["localhost"])
+    tasks = "".join((ROLE / f"tasks/{name}.yml").read_text(encoding="utf-8") for name in ("seats", "resize"))
+    read = {word for word in tasks.replace('"', " ").split() if word.startswith("coursehub_autoscaler_")}
+    assert read
+    assert read <= given
+    container = found["CronJob", "seats"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"][-1] == "coursehub.jupyterhub.seats"
+    assert (ROOT / "playbooks/seats.yml").exists()
+
+
+def test_a_calendar_of_the_controllers_goes_along(tmp_path: Path) -> None:
+    path = tmp_path / "course.ics"
+    path.write_text("BEGIN:VCALENDAR\nEND:VCALENDAR", encoding="utf-8")
+    secret = objects("seats", coursehub_autoscaler_calendar=str(path))["Secret", "seats"]["stringData"]
+    assert secret["calendar.ics"].startswith("BEGIN:VCALENDAR")
+    host = yaml.safe_load(secret["inventory.json"])["all"]["hosts"]["localhost"]
+    assert host["coursehub_autoscaler_calendar"] == "/etc/coursehub/calendar.ics"
+    none = objects("seats")["Secret", "seats"]["stringData"]
+    assert "calendar.ics" not in none
+
+
+def test_the_schedule_may_touch_only_what_it_makes() -> None:
+    rules = objects("seats")["Role", "seats"]["rules"]
+    assert all(rule["resourceNames"] for rule in rules)
+    more = objects("seats", coursehub_autoscaler_resize=True)["Role", "seats"]["rules"]
+    assert [rule for rule in more if rule not in rules] == [
+        {"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]}
+    ]
+    (reading,) = objects("seats")["ClusterRole", "coursehub-seats"]["rules"]
+    assert set(reading["verbs"]) == {"get", "list"}

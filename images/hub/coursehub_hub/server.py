@@ -61,6 +61,9 @@ def apply(c: Any, values: dict[str, Any]) -> None:
     c.Spawner.disable_user_config = True
     c.Spawner.start_timeout = values["start_timeout"]
     c.Spawner.http_timeout = 60
+    # Looks at what the watch of pods knows, and asks nobody. With JupyterHub's 30 s a student whose node was lost was
+    # told for up to 20 s more that the server runs.
+    c.Spawner.poll_interval = 5
     # It counts one student's failures as it does those of many: see failures.py.
     c.Spawner.consecutive_failure_limit = 0
     c.Spawner.pre_spawn_hook = mark_start

@@ -68,8 +68,12 @@ class Run:
         exporter.check_priority(parameters["priority_class"])
         disks, without_consent = self._with_credentials(exporter, state.choice.disks, accounts)
         self._accounts = {claim: accounts[disk.student] for claim, disk in disks.items()}
-        shots, fresh = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
+        shots, fresh, problems = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
+        if problems and parameters["students"]:
+            raise CoursehubError("; ".join(f"{disks[claim].student}: {why}" for claim, why in problems.items()))
         self._plan(disks, shots)
+        # Of a whole course somebody always logs in for the first time between the snapshots and the exports.
+        self._fail(problems)
         todo = {claim: disk for claim, disk in disks.items() if self._outcomes[claim].done}
         more: Object = {"items_left": None}
         if todo and not self._check_mode:

@@ -169,7 +169,7 @@ def test_those_who_have_not_consented_are_told_and_one_who_is_named_is_refused(c
         ({"owner": "delegation"}, "owner delegation needs subject"),
         ({"owner": "delegation", "subject": "{email}"}, "choose the students by roster"),
         ({"name": "all"}, "bob: the export would be called 'all' as that of ann is"),
-        ({"snapshot": "monday"}, "ann: there is no snapshot monday"),
+        ({"snapshot": "monday", "students": ["ann"], "all_students": False}, "ann: there is no snapshot monday"),
         ({"snapshot": "fresh", "snapshot_class": None}, "needs snapshot_class"),
         ({"concurrency": 0}, "set it to 1 at least"),
         ({"priority_class": "low"}, "there is no PriorityClass low: set coursehub_drive_export_owner"),
@@ -180,6 +180,22 @@ def test_bad_input_is_refused_before_anything_is_made(course: Course, more: Obje
     with pytest.raises(CoursehubError, match=sentence):
         course.run(**more)
     assert course.api.objects == before
+
+
+@pytest.mark.parametrize(("phase", "why"), [("Bound", "there is no snapshot"), ("Pending", "the disk is pending")])
+def test_one_with_nothing_to_export_keeps_no_other_from_it(course: Course, phase: str, why: str) -> None:
+    course.students.storage.add(claim("new"), "work of new")
+    item = course.students.claim("new")
+    if phase == "Pending":
+        del item["spec"]["volumeName"]
+        item["status"] = {"phase": phase}
+    result = course.run()
+    assert (result["exported"], course.jobs.students("export")) == (2, ["ann", "bob"])
+    (failed,) = result["failures"]
+    assert failed["student"] == "new"
+    assert failed["failed"].startswith(why)
+    with pytest.raises(CoursehubError, match=f"new: {why}"):
+        course.run(students=["new", "ann"], all_students=False)
 
 
 def test_a_full_shared_drive_is_refused_before_the_first_clone(course: Course) -> None:

@@ -171,7 +171,9 @@ class Run:
             )
         for slot, error in errors.items():
             self._fail({claim: error for claim in left[slot] if not self._outcomes[claim].failed})
-        return {"items_left": items_left, **({"warnings": [_few(items_left)]} if _is_few(items_left) else {})}
+        exporter.forget_volumes()
+        warnings = ([_few(items_left)] if _is_few(items_left) else []) + exporter.warnings
+        return {"items_left": items_left, **({"warnings": warnings} if warnings else {})}
 
     def _check(
         self, exporter: _exporting.Exporter, disks: Mapping[str, _disks.Disk], common: Object, at_once: int
@@ -236,8 +238,12 @@ class Run:
                 for claim in batch:
                     self._outcomes[claim].until = self._until
             else:
-                self._export(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
-                self._verify(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
+                try:
+                    self._export(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
+                    self._verify(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
+                except CoursehubError as error:
+                    # It is of this batch alone: those before it are in Drive.
+                    self._fail({claim: error for claim in batch if not self._outcomes[claim].failed})
             for claim in batch:
                 (phase.failed if self._outcomes[claim].failed else phase.done)(claim)
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _restore, _slots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _names, _restore, _slots
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import MANAGED_BY
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._worker import HOPELESS, UID
 
@@ -26,6 +26,8 @@ LABEL = "coursehub.jupyterhub/exporter"
 CLAIM_LABEL = "coursehub.jupyterhub/drive"
 CLONE, STATE = "clone", "state"
 CLONE_PREFIX = "export-"
+# What the names of all of them begin with: a disk's name is the hub's.
+CLONES = f"{CLONE_PREFIX}{_names.PREFIX}"
 STATE_SIZE = "1Gi"
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 CONTAINER = "exporter"
@@ -241,6 +243,23 @@ def clone(claim: Object, volume_size: str, snapshot: str, node: str) -> Object:
 def clone_name(claim: str) -> str:
     """Return the name of a student's scratch disk for exports. A drill's has another, and both may be there."""
     return f"{CLONE_PREFIX}{claim}"
+
+
+def is_clone(item: Object) -> bool:
+    """Tell whether a claim is a scratch disk for exports: of others only the name may be alike."""
+    return bool((item["metadata"].get("labels") or {}).get(CLAIM_LABEL) == CLONE)
+
+
+def without_claim(volumes: Iterable[Object], namespace: str, claims: Collection[str]) -> list[str]:
+    """Return the volumes that were made for scratch disks which are gone. ``claims`` has the ids of those there."""
+    found = []
+    for item in volumes:
+        holder = item["spec"].get("claimRef") or {}
+        ours = holder.get("namespace") == namespace and str(holder.get("name", "")).startswith(CLONES)
+        kept = item["spec"].get("persistentVolumeReclaimPolicy") == "Retain"
+        if ours and kept and holder.get("uid") not in claims:
+            found.append(str(item["metadata"]["name"]))
+    return found
 
 
 def state_claim(slot: _slots.Slot, namespace: str, storage_class: str, node: str) -> Object:

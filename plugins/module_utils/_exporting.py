@@ -16,6 +16,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disks,
     _exporter,
+    _restore,
     _slots,
     _snapshots,
 )
@@ -24,8 +25,9 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors impor
 Object = dict[str, Any]
 
 JOB, POD = ("batch/v1", "Job"), ("v1", "Pod")
-# What a run that ran out of time may still take to remove what it made.
-CLEANING_S = 60
+# What removing one thing may take: one that a lost node has does not go, and the others' are not to wait for that.
+CLEANING_S = 120
+NOT_DONE = f"it was not done before the timeout; it goes on where it was: {_bulk.AGAIN}"
 # How often a Job that says nothing is looked at: the image of its pod may not be there.
 LOOK_S = 30
 # A kubelet may be away for a moment when it is asked for a log.
@@ -45,7 +47,13 @@ class Exporter:
         self._image = image
         self._deadline = deadline
         self._claims = _claims.Claims(course.kube, course.namespace, deadline)
-        self._cleaning = _claims.Claims(course.kube, course.namespace, deadline + CLEANING_S)
+        # What could not be removed, in sentences.
+        self.warnings: list[str] = []
+
+    def see_time(self) -> None:
+        """Raise CoursehubError where the time is over, and nothing more is to be begun."""
+        if time.monotonic() >= self._deadline:
+            raise CoursehubError(NOT_DONE)
 
     def sweep(self) -> None:
         """Remove what a run that was killed has left: its Jobs, its clones, and their volumes. States stay."""
@@ -53,7 +61,34 @@ class Exporter:
         self._each([item["metadata"]["name"] for item in jobs], self._remove)
         selector = f"{_exporter.CLAIM_LABEL}={_exporter.CLONE}"
         claims = self._kube.list(*_claims.CLAIM, self._namespace, labelSelector=selector)
-        self._each([item["metadata"]["name"] for item in claims], self._cleaning.release)
+        self._each([item["metadata"]["name"] for item in claims], self._release)
+        self.forget_volumes()
+
+    def forget_volumes(self) -> None:
+        """Let volumes go whose clone is gone: one that was removed before it was bound gets its volume all the same.
+
+        The driver finishes what it began, and with Retain the volume would stay for ever.
+        """
+        self._course.still_alone()
+        try:
+            volumes = self._kube.list(*_claims.VOLUME)
+            # The claims after the volumes: of a volume that is seen the claim is there, or was removed.
+            claims = self._kube.list(*_claims.CLAIM, self._namespace)
+            lost = _exporter.without_claim(volumes, self._namespace, {item["metadata"]["uid"] for item in claims})
+            _results, errors = _bulk.each(lost, self._claims.let_go)
+        except CoursehubError as error:
+            errors = {"": error}
+        self.warnings += [
+            f"a volume whose scratch disk is gone can't be removed ({name}): {error}: the next run tries again"
+            for name, error in errors.items()
+        ]
+
+    def _release(self, name: str) -> None:
+        """Remove a scratch disk with its volume; one of that name that no export made is left alone."""
+        self._course.still_alone()
+        found = self._claims.get(name)
+        if found is not None and _exporter.is_clone(found):
+            _claims.Claims(self._kube, self._namespace, time.monotonic() + CLEANING_S).release(name)
 
     def _each(self, names: list[str], work: Any) -> None:
         _results, errors = _bulk.each(names, work)
@@ -91,14 +126,17 @@ class Exporter:
 
         They are removed with their volumes at the end. All are made on one node, which the Job's pod can then use.
         """
+        self.see_time()
         node = self._node(disks)
         try:
             yield _bulk.each(disks, lambda claim: self._clone(disks[claim], shots[claim], node))
         finally:
             names = [_exporter.clone_name(claim) for claim in disks]
-            _results, errors = _bulk.each(names, self._cleaning.release)
-            for name, error in errors.items():
-                raise CoursehubError(f"the scratch disk {name} can't be removed: {error}") from error
+            _results, errors = _bulk.each(names, self._release)
+            self.warnings += [
+                f"the scratch disk {name} can't be removed: {error}: the next run tries again"
+                for name, error in errors.items()
+            ]
 
     def _node(self, disks: Mapping[str, _disks.Disk]) -> str:
         for claim in disks:
@@ -115,6 +153,14 @@ class Exporter:
         body = _exporter.clone(own, str(max(shot.size, disk.size)), shot.name, node)
         self._claims.create(body)
         name = str(body["metadata"]["name"])
+        there = self._claims.get(name)
+        if there is None or there["metadata"].get("deletionTimestamp"):
+            raise CoursehubError(f"the scratch disk {name} of an earlier run is not gone yet: {_bulk.AGAIN}")
+        if not _exporter.is_clone(there) or _restore.source_of(there) != shot.name:
+            raise CoursehubError(
+                f"there is a disk {name} that is no copy of the snapshot {shot.name}: remove it, or bring what is on it"
+                " to a disk whose name does not begin so"
+            )
         found = self._claims.await_bound(name, f"no disk could be made from the snapshot {shot.name}")
         # At once: a run that is killed from here on leaves nothing that costs.
         self._claims.let_go(found["spec"]["volumeName"])
@@ -149,6 +195,7 @@ class Exporter:
         # Once more where what it told is lost, as with its node: what is in Drive already is one call a student.
         for _attempt in (1, 2):
             self._course.still_alone()
+            self.see_time()
             # One that is there is ours: all others were swept.
             left = int(self._deadline - time.monotonic())
             self._kube.create(_exporter.job(task, self._namespace, self._image, left))
@@ -177,7 +224,7 @@ class Exporter:
             if hopeless := _exporter.hopeless(pods):
                 return {}, hopeless
             if time.monotonic() >= self._deadline:
-                return {}, f"it was not done before the timeout; it goes on where it was: {_bulk.AGAIN}"
+                return {}, NOT_DONE
         pod = _exporter.last_pod(pods)
         if pod is None:
             return {}, f"its Job ended without a result: {why}" if why else ""
@@ -199,9 +246,10 @@ class Exporter:
 
     def _remove(self, name: str) -> None:
         """Remove a Job and wait until its pods are gone: their claims can't go before."""
+        self._course.still_alone()
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground"}
         self._kube.delete(*JOB, name, self._namespace, options)
-        deadline = self._deadline + CLEANING_S
+        deadline = time.monotonic() + CLEANING_S
         selector = f"metadata.name={name}"
         left = self._kube.wait(*JOB, self._namespace, lambda found: not found, deadline, fieldSelector=selector)
         if left:

@@ -130,6 +130,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _exporting,
     _imports,
     _lock,
+    _names,
     _restore,
     _slots,
     _workers,
@@ -144,6 +145,7 @@ class Run:
 
     def __init__(self, course: _course.Course, parameters: dict[str, Any], check_mode: bool) -> None:
         _accounts.check(parameters)
+        _names.check_new_disk(parameters["new_disk"])
         self._wanted_columns = _accounts.wanted_columns(parameters)
         for name in ("concurrency", "students_per_job"):
             if parameters[name] < 1:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exporter, _exports
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exporter, _exporting, _exports
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_run import Run, failure
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
@@ -311,3 +312,45 @@ def test_a_roster_gives_the_accounts(course: Course, tmp_path: Path) -> None:
     # Each has an identity of their own, so it is not divided.
     assert asked["writes_per_second"] == 2.0
     assert f"/api/v1/namespaces/{NAMESPACE}/secrets/drive-credentials" in course.api.asked_for("GET")
+
+
+def made(course: Course) -> list[str]:
+    """Return the names of the claims that were asked for."""
+    return [str(one.body["metadata"]["name"]) for one in course.api.asked if one.body and one.path == CLAIMS]
+
+
+def test_past_the_timeout_nothing_is_begun(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, late = time.monotonic, [0.0]
+
+    def answer(command: str, asked: Object) -> Object:
+        late[0] += 1000.0 if command == "export" else 0.0
+        return told(command, asked)
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + late[0])
+    course.jobs.answer = answer
+    result = course.run(students_per_job=1)
+    assert result["exported"] == 1
+    assert [(one["student"], one["failed"]) for one in result["failures"]] == [("bob", _exporting.NOT_DONE)]
+    assert (made(course), course.left_over()) == (["drive-state-0", "export-disk-ann"], [])
+
+
+def test_a_volume_that_came_after_its_clone_was_removed_goes(course: Course) -> None:
+    held = {"lost": "export-disk-zoe", "being-restored": "restore-disk-zoe", "zoe": "disk-zoe"}
+    for name, holder in held.items():
+        reference = {"namespace": NAMESPACE, "name": holder, "uid": "gone"}
+        spec = {"persistentVolumeReclaimPolicy": "Retain", "claimRef": reference}
+        course.api.put(f"{VOLUMES}/{name}", {"metadata": {"name": name}, "spec": spec})
+        course.students.storage.contents[name] = "work"
+    course.run()
+    assert [name for name in held if f"{VOLUMES}/{name}" in course.api.objects] == ["being-restored", "zoe"]
+
+
+def test_a_disk_that_is_only_called_as_a_clone_is_left_alone(course: Course) -> None:
+    other = claim("ann")
+    other["metadata"].update(name="export-disk-ann", labels={})
+    course.students.storage.add(other, "precious")
+    result = course.run()
+    assert result["exported"] == 1
+    assert "ann: there is a disk export-disk-ann that is no copy of the snapshot" in failure(result)
+    assert course.students.storage.content_of("export-disk-ann") == "precious"
+    assert f"{VOLUMES}/{other['spec']['volumeName']}" not in course.api.asked_for("PATCH")

@@ -33,6 +33,8 @@ Object = dict[str, Any]
 LEAST_ITEMS = 2
 # Of the 500 000 items of a shared drive: when less is left somebody should look for another one.
 FEW_ITEMS = 50_000
+# What snapshots may take: their controllers are held to one in two seconds at worst.
+SNAPSHOTS_S, SNAPSHOT_S = 600, 2
 EXPORTED, VERIFIED = "exported", "verified"
 
 
@@ -159,7 +161,8 @@ class Run:
             for disk in fresh
             if not self._outcomes[disk.claim].failed
         }
-        taken, failed = self._course.take(bodies, self._parameters["wait_timeout"], deadline)
+        limit = min(self._parameters["wait_timeout"], SNAPSHOTS_S + SNAPSHOT_S * len(bodies))
+        taken, failed = self._course.take(bodies, limit, min(deadline, time.monotonic() + limit))
         self._fail(failed)
         shots.update(taken)
         for claim, shot in taken.items():
@@ -239,6 +242,7 @@ class Run:
                     self._outcomes[claim].until = self._until
             else:
                 try:
+                    exporter.see_going(slot.claim)
                     self._export(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
                     self._verify(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
                 except CoursehubError as error:
@@ -257,6 +261,8 @@ class Run:
         shots: Mapping[str, _snapshots.Shot],
         common: Object,
     ) -> None:
+        # A consent may be gone since: a pod would wait for its Secret, and the others of the batch with it.
+        self._see_secrets(exporter, batch)
         todo = {claim: disks[claim] for claim in batch if EXPORTED in self._outcomes[claim].done}
         if not todo:
             return
@@ -268,6 +274,10 @@ class Run:
             told = exporter.run(self._task(f"{name}-export", "export", good, common, slot.claim, clones))
         for claim in good:
             self._note_export(disks[claim], shots[claim], told[self._outcomes[claim].student])
+
+    def _see_secrets(self, exporter: _exporting.Exporter, batch: Sequence[str]) -> None:
+        wrong = exporter.secrets(self._accounts[claim] for claim in batch)
+        self._fail({claim: wrong[secret] for claim in batch if (secret := self._accounts[claim].secret) in wrong})
 
     def _note_export(self, disk: _disks.Disk, shot: _snapshots.Shot, told: Object) -> None:
         outcome = self._outcomes[disk.claim]

@@ -97,6 +97,10 @@ class _Run:
             place = f" at '{shown(str(error.filename))}'" if error.filename else ""
             why = f"the system refuses something{place} ({because(error)}): look at the disks, then run this again"
             done = report.result("failed", FailedError(f"{shown(asked.student)}: {why}"))
+        except Exception as error:
+            # A defect that one student's files bring to light is no reason to leave out the next.
+            why = f"unexpected {type(error).__name__}: nothing more is known: report this with the pod's log"
+            done = report.result("failed", FailedError(f"{shown(asked.student)}: {why}"))
         done["calls"] = client.calls if client else 0
         say(_sentence(done))
         return done

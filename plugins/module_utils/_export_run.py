@@ -68,9 +68,10 @@ class Run:
         accounts = _accounts.accounts(students, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
         exporter.check_priority(parameters["priority_class"])
-        disks, without_consent = self._with_credentials(exporter, state.choice.disks, accounts)
+        disks, without_consent, problems = self._with_credentials(exporter, state.choice.disks, accounts)
         self._accounts = {claim: accounts[disk.student] for claim, disk in disks.items()}
-        shots, fresh, problems = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
+        shots, fresh, empty = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
+        problems = empty | problems
         if problems and parameters["students"]:
             raise CoursehubError("; ".join(f"{disks[claim].student}: {why}" for claim, why in problems.items()))
         self._plan(disks, shots)
@@ -99,24 +100,25 @@ class Run:
         exporter: _exporting.Exporter,
         disks: Sequence[_disks.Disk],
         accounts: Mapping[str, _accounts.Account],
-    ) -> tuple[dict[str, _disks.Disk], list[str]]:
-        """Return the disks whose Secrets are there, by claim, and the students who have not consented.
+    ) -> tuple[dict[str, _disks.Disk], list[str], dict[str, str]]:
+        """Return the disks whose Secrets are there, by claim, the students who have not consented, and what is wrong
+        with other Secrets, by claim.
 
-        That some have not is usual, so only one who is named is refused. Raises CoursehubError.
+        That some have not consented is usual, so only one who is named is refused. Raises CoursehubError.
         """
-        wrong = exporter.secrets(accounts[disk.student] for disk in disks)
-        lacking = {
-            disk.student: wrong[accounts[disk.student].secret]
-            for disk in disks
-            if accounts[disk.student].secret in wrong
-        }
-        if lacking and self._parameters["owner"] != _accounts.CONSENT:
-            raise CoursehubError(f"{next(iter(lacking.values()))}: put the service account's key there")
+        absent, wrong = exporter.secrets(accounts[disk.student] for disk in disks)
+        no_key = [f"{why}: put the service account's key there" for why in absent.values()] + list(wrong.values())
+        if no_key and self._parameters["owner"] != _accounts.CONSENT:
+            raise CoursehubError("; ".join(no_key))
+        secrets = {disk.student: accounts[disk.student].secret for disk in disks}
+        lacking = {student: absent[secret] for student, secret in secrets.items() if secret in absent}
         if lacking and self._parameters["students"]:
             raise CoursehubError(
                 "; ".join(f"{student}: {reason}: ask the student to consent" for student, reason in lacking.items())
             )
-        return {disk.claim: disk for disk in disks if disk.student not in lacking}, sorted(lacking)
+        there = {disk.claim: disk for disk in disks if disk.student not in lacking}
+        problems = {disk.claim: wrong[secrets[disk.student]] for disk in disks if secrets[disk.student] in wrong}
+        return there, sorted(lacking), problems
 
     def _plan(self, disks: Mapping[str, _disks.Disk], shots: Mapping[str, _snapshots.Shot]) -> None:
         parameters = self._parameters
@@ -276,8 +278,9 @@ class Run:
             self._note_export(disks[claim], shots[claim], told[self._outcomes[claim].student])
 
     def _see_secrets(self, exporter: _exporting.Exporter, batch: Sequence[str]) -> None:
-        wrong = exporter.secrets(self._accounts[claim] for claim in batch)
-        self._fail({claim: wrong[secret] for claim in batch if (secret := self._accounts[claim].secret) in wrong})
+        absent, wrong = exporter.secrets(self._accounts[claim] for claim in batch)
+        bad = {secret: f"{why}: put it there, then {_bulk.AGAIN}" for secret, why in absent.items()} | wrong
+        self._fail({claim: bad[secret] for claim in batch if (secret := self._accounts[claim].secret) in bad})
 
     def _note_export(self, disk: _disks.Disk, shot: _snapshots.Shot, told: Object) -> None:
         outcome = self._outcomes[disk.claim]
@@ -312,9 +315,11 @@ class Run:
     def _note_failure(self, disk: _disks.Disk, told: Object) -> None:
         sentence = str(told["failed"]).removeprefix(f"{disk.student}: ")
         self._fail({disk.claim: sentence})
-        # One identity or one folder for all: what Drive says to one it would say to the next as well.
-        all_alike = self._parameters["owner"] == _accounts.SHARED_DRIVE
-        if told.get("treatment") == "drive" or (told.get("treatment") == "day" and all_alike):
+        # What Drive says to one it would say to the next as well: of a folder or a project that all have, and of the day
+        # of the identity that all have. Somebody's own Drive is no matter of the others'.
+        treatment, folder = told.get("treatment"), self._parameters["folder"]
+        place = treatment == "drive" and (folder or told.get("reason") == "accessNotConfigured")
+        if place or (treatment == "day" and self._parameters["owner"] == _accounts.SHARED_DRIVE):
             self._closed, self._until = sentence, str(told.get("until", ""))
 
     def _verify(

@@ -177,8 +177,8 @@ def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
     ]
     for number, person in enumerate(task.people):
         if person.claim:
-            read_only = {} if task.command == "import" else {"readOnly": True}
-            mounts.append({"name": f"home-{number}", "mountPath": f"/homes/{number}", **read_only})
+            # A clone is scratch: files that their owner can't read are read by changing their mode for the moment.
+            mounts.append({"name": f"home-{number}", "mountPath": f"/homes/{number}"})
             volumes.append({"name": f"home-{number}", "persistentVolumeClaim": {"claimName": person.claim}})
     if task.state:
         mounts.append({"name": "state", "mountPath": "/state"})

@@ -141,17 +141,24 @@ class Exporter:
                 " playbook site, which makes it, or leave out priority_class"
             )
 
-    def secrets(self, accounts: Iterable[_accounts.Account]) -> dict[str, str]:
-        """Return what is wrong with the Secrets of accounts, by Secret. Nothing of their content is kept."""
+    def secrets(self, accounts: Iterable[_accounts.Account]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return which Secrets of accounts are not there, and what is wrong with others, in sentences by Secret.
+
+        Nothing of their content is kept.
+        """
         wanted = dict.fromkeys(account.secret for account in accounts)
         found, errors = _bulk.each(wanted, lambda name: self._kube.get("v1", "Secret", name, self._namespace))
-        wrong = {name: f"the Secret {name} can't be looked at: {error}" for name, error in errors.items()}
-        for name, item in found.items():
-            if item is None:
-                wrong[name] = f"there is no Secret {name} in {self._namespace}"
-            elif _accounts.KEY not in (item.get("data") or {}):
-                wrong[name] = f"the Secret {name} has no {_accounts.KEY}"
-        return wrong
+        absent = {name: f"there is no Secret {name} in {self._namespace}" for name, item in found.items() if not item}
+        wrong = {
+            name: f"the Secret {name} can't be looked at: {error}: let this account get it, then {_bulk.AGAIN}"
+            for name, error in errors.items()
+        }
+        wrong |= {
+            name: f"the Secret {name} has no {_accounts.KEY}: put what Google gave you there under this name"
+            for name, item in found.items()
+            if item and _accounts.KEY not in (item.get("data") or {})
+        }
+        return absent, wrong
 
     @contextmanager
     def clones(

@@ -167,9 +167,10 @@ class Run:
         accounts = _accounts.accounts(disks, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
         exporter.check_priority(parameters["priority_class"])
-        wrong = exporter.secrets(accounts.values())
-        if wrong:
-            raise CoursehubError(f"{'; '.join(wrong.values())}: put what Google gave you there")
+        absent, wrong = exporter.secrets(accounts.values())
+        if absent or wrong:
+            no_key = [f"{why}: put what Google gave you there" for why in absent.values()]
+            raise CoursehubError("; ".join([*no_key, *wrong.values()]))
         bodies = {
             student: _imports.claim(student, parameters["new_disk"], self._course.namespace, disk, parameters)
             for student, disk in disks.items()

@@ -169,6 +169,22 @@ def test_those_who_have_not_consented_are_told_and_one_who_is_named_is_refused(c
 
 
 @pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(body={"metadata": {"name": "drive-consent-ann"}, "data": {}}), "has no key.json: put what Google gave"),
+        (Answer(403, {"message": "no right"}), "can't be looked at: no right: let this account get it"),
+    ],
+)
+def test_a_secret_that_does_not_do_is_no_lacking_consent(course: Course, answer: Answer, why: str) -> None:
+    name = "drive-consent-bob"
+    course.api.put(f"{SECRETS}/{name}", {"metadata": {"name": name}, "data": {"key.json": "e30="}})
+    course.api.answer_next("GET", f"{SECRETS}/drive-consent-ann", answer)
+    result = course.run(owner="consent", credentials_secret=None, folder="")
+    assert (result["exported"], result["without_consent"]) == (1, [])
+    assert f"ann: the Secret drive-consent-ann {why}" in failure(result)
+
+
+@pytest.mark.parametrize(
     ("more", "sentence"),
     [
         ({"credentials_secret": None}, "needs credentials_secret"),
@@ -218,6 +234,21 @@ def test_a_failure_is_the_students_own(course: Course) -> None:
     result = course.run()
     assert result["failures"] == [{"student": "bob", "failed": "storageQuotaExceeded: the Drive is full", "until": ""}]
     assert (result["exported"], course.record("bob"), course.left_over()) == (1, None, [])
+
+
+@pytest.mark.parametrize(
+    ("reason", "exported"), [("activeItemCreationLimitExceeded", ["ann", "bob"]), ("accessNotConfigured", ["ann"])]
+)
+def test_what_one_students_own_drive_refuses_is_not_said_of_the_others(
+    course: Course, reason: str, exported: list[str]
+) -> None:
+    for student in ("ann", "bob"):
+        name = f"drive-consent-{student}"
+        course.api.put(f"{SECRETS}/{name}", {"metadata": {"name": name}, "data": {"key.json": "e30="}})
+    course.jobs.answer = refusing("ann", "refused", treatment="drive", reason=reason)
+    result = course.run(owner="consent", credentials_secret=None, folder="", students_per_job=1)
+    assert course.jobs.students("export") == exported
+    assert len(result["failures"]) == 3 - len(exported)
 
 
 def test_a_day_s_limit_of_all_ends_the_run_and_tells_until_when(course: Course) -> None:

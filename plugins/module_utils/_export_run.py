@@ -315,8 +315,8 @@ class Run:
     def _note_failure(self, disk: _disks.Disk, told: Object) -> None:
         sentence = str(told["failed"]).removeprefix(f"{disk.student}: ")
         self._fail({disk.claim: sentence})
-        # What Drive says to one it would say to the next as well: of a folder or a project that all have, and of the day
-        # of the identity that all have. Somebody's own Drive is no matter of the others'.
+        # What Drive says to one it would say to the next as well: of a folder or a project that all have, and of the
+        # day of the identity that all have. Somebody's own Drive is no matter of the others'.
         treatment, folder = told.get("treatment"), self._parameters["folder"]
         place = treatment == "drive" and (folder or told.get("reason") == "accessNotConfigured")
         if place or (treatment == "day" and self._parameters["owner"] == _accounts.SHARED_DRIVE):

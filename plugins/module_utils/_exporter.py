@@ -32,6 +32,8 @@ CLONE_PREFIX = "export-"
 CLONES = f"{CLONE_PREFIX}{_names.PREFIX}"
 STATE_SIZE = "1Gi"
 MEMORY = "512Mi"
+# Seconds without an answer of Drive after which a check is over.
+ASKING_S = "60"
 # What is to be done about a node that keeps a pod and its disks, and has gone.
 AWAY = (
     "its pod is on the node {node}, which is not ready: if that machine is off, delete the node, or taint it"
@@ -105,6 +107,9 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
     words = ["python", "-m", "coursehub_tools.drive", task.command]
     if task.api_address:
         words += ["--drive-address", task.api_address]
+    if task.command in ("check", "count"):
+        # They ask before anything is begun: that there is no way out is to be known now, and not in an hour.
+        words += ["--drive-patience", ASKING_S]
     mounts, volumes = _volumes(task)
     container = {
         "name": CONTAINER,

@@ -11,7 +11,7 @@ from typing import Any
 from .. import result
 from ..result import MOST_NAMES, FailedError, because, say, shown
 from . import credentials, export, importing, look, verify
-from .client import Client, RefusedError
+from .client import Client, LostError, RefusedError
 from .objects import Drive
 from .pacer import Bucket, Pacer, project_bucket
 from .reasons import Treatment
@@ -77,10 +77,12 @@ class _Run:
         self._project: Bucket | None = None
         # What Drive has refused to all who go into a folder, or to all of an identity.
         self._closed: dict[object, RefusedError] = {}
+        # That there is no way to Drive, where all that is asked is whether there is one.
+        self._lost: LostError | None = None
 
     def one(self, asked: Asked) -> dict[str, Any]:
         report = Report(asked.student)
-        closed = self._closed.get(asked.folder) or self._closed.get(asked.identity)
+        closed = self._lost or self._closed.get(asked.folder) or self._closed.get(asked.identity)
         if closed is not None:
             return report.result(outcome_of(closed), closed) | {"calls": 0}
         client: Client | None = None
@@ -106,7 +108,9 @@ class _Run:
         return done
 
     def _close(self, asked: Asked, error: RefusedError) -> None:
-        if error.treatment is Treatment.DRIVE and asked.folder:
+        if isinstance(error, LostError) and self._do in (_check, _count):
+            self._lost = error
+        elif error.treatment is Treatment.DRIVE and asked.folder:
             self._closed[asked.folder] = error
         elif error.treatment is Treatment.DAY:
             self._closed[asked.identity] = error

@@ -99,3 +99,14 @@ def test_a_pod_that_will_never_start_is_not_waited_for() -> None:
     item = {"status": {"containerStatuses": [{"state": {"waiting": waiting}}]}}
     assert _exporter.hopeless([pod("1", 0), item]) == "its pod can't start: no such image"
     assert _exporter.hopeless([pod("1", 0)]) == ""
+
+
+def test_a_check_is_not_patient() -> None:
+    def words(command: str) -> list[str]:
+        found: list[str] = _exporter.job(task(command), "n", "t", 60)["spec"]["template"]["spec"]["containers"][0][
+            "args"
+        ]
+        return found
+
+    assert words("check")[-2:] == words("count")[-2:] == ["--drive-patience", "60"]
+    assert "--drive-patience" not in words("export")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from coursehub_tools.drive import __main__ as command
 from coursehub_tools.drive import credentials, look, request, runs
+from coursehub_tools.drive.client import LostError
 from coursehub_tools.result import FailedError
 
 CONSENT = {"type": "authorized_user", "client_id": "id", "client_secret": "s3cret", "refresh_token": "t0ken"}
@@ -162,6 +163,26 @@ def test_what_one_student_lacks_is_no_other_students_matter(
     assert "bob: the credentials' file '/no' can't be read" in said
     assert "is a consent, which can't act for 'cleo@example.org'" in said
     assert ("no disk can be read at /no/disk" in said) == (what != "check")
+
+
+@pytest.mark.parametrize(("what", "asked"), [("check", 1), ("verify", 2)])
+def test_that_there_is_no_way_to_drive_is_found_out_once(
+    usual: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, asked: int
+) -> None:
+    tries: list[str] = []
+
+    def unreachable(_drive: Any, student: str, _folder: str) -> str:
+        tries.append(student)
+        raise LostError(TimeoutError())
+
+    monkeypatch.setattr(look, "shared_drive", unreachable)
+    students = read(usual, {"student": "ada"}, {"student": "bob"}, what=what, folder="0A")
+    summary = runs.all_of(what, students, runs.Where(), None)
+    assert (len(tries), summary["failed_students"]) == (asked, ["ada", "bob"])
+    assert (
+        "bob: Drive does not answer (TimeoutError): see that the pods of exports reach Google"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_defect_that_one_student_meets_is_no_other_students_matter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -21,8 +22,8 @@ import pytest
 from coursehub_tools import placing
 from coursehub_tools.drive import __main__ as command
 from coursehub_tools.drive import client as client_module
+from coursehub_tools.drive import packing, upload
 from coursehub_tools.drive import state as state_module
-from coursehub_tools.drive import upload
 from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.state import State
 
@@ -671,6 +672,28 @@ def test_many_tiny_files_go_as_one_and_come_back(drive: Emulator, ada: Student) 
     result = ada.exported(bundle="auto")
     assert (result["calls"], result.get("uploaded_files", 0)) == (3, 0)
     assert describe(ada.restored()) == describe(ada.home)
+
+
+def test_a_folder_that_there_is_no_room_to_pack_fails_the_student(
+    ada: Student, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    homework(ada.home)
+    places: list[str] = []
+
+    def full(_home: int, _action: Any, zipped: Any) -> Any:
+        places.append(str(Path(f"/proc/self/fd/{zipped.fileno()}").readlink()))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "scratch").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(packing, "_write", full)
+        patched.setattr(packing.tempfile, "tempdir", str(tmp_path / "scratch"))
+        result = ada.export(bundle="always")
+    # Not beside the states, which have 1 GiB for all students of a slot.
+    assert {Path(one).parent for one in places} == {tmp_path / "scratch"}
+    assert (result["outcome"], result["problems"]) == ("failed", [])
+    assert "there is no room for 'week " in result["failed"]
+    assert ada.exported(bundle="always")["outcome"] == "complete"
 
 
 def test_what_was_exported_by_itself_is_not_forgotten_when_it_is_bundled(drive: Emulator, ada: Student) -> None:

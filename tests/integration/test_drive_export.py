@@ -891,6 +891,34 @@ def test_a_run_that_was_ended_is_gone_on_with_by_the_next(drive: Emulator, ada: 
     assert len(ada.files()) == len(expected(ada.home)) + 2
 
 
+def test_two_courses_have_an_export_each(ada: Student) -> None:
+    """One Drive of their own, one app: what tells the exports apart is what they are called."""
+    homework(ada.home, 5)
+    ada.exported(name="algebra")
+    logic = ada.place / "logic"
+    logic.mkdir()
+    (logic / "proof").write_text("q.e.d.", encoding="utf-8")
+    other = {"source": str(logic), "name": "logic"}
+    result = ada.exported(**other, state=str(ada.place / "other state"), prune=True)
+    assert (result["uploaded_files"], result.get("binned", 0)) == (1, 0)
+    assert describe(ada.restored(name="algebra")) == describe(ada.home)
+    assert describe(ada.restored(name="logic")) == describe(logic)
+    assert describe(ada.restored(name="logic", partial=True)) == describe(logic)
+    assert ada.run("verify", name="logic", state=str(ada.place / "no state"))["checked"] == 1
+    # A state that was lost is no other course.
+    assert ada.exported(**other, state=str(ada.place / "third state")).get("uploaded_files", 0) == 0
+
+
+def test_a_new_export_is_proven_although_lists_are_late(ada: Student) -> None:
+    homework(ada.home, 5)
+    ada.drive.admin("PATCH", "/limits", listing_delay_s=3600)
+    ada.exported()
+    assert ada.run("verify")["verdict"] == "proven"
+    (ada.home / "new").write_text("new", encoding="utf-8")
+    ada.exported()
+    assert ada.run("verify")["checked"] == 7
+
+
 def test_another_folder_gets_an_export_of_its_own(drive: Emulator, ada: Student) -> None:
     homework(ada.home, 5)
     ada.exported()

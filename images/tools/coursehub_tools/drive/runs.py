@@ -161,13 +161,13 @@ def _export(asked: Asked, client: Client, report: Report) -> Done:
 
 
 def _verify(asked: Asked, client: Client, _report: Report) -> Done:
-    job = verify.Job(asked.student, asked.folder, asked.sample, asked.seed, asked.state, asked.threads)
+    job = verify.Job(asked.student, asked.folder, asked.sample, asked.seed, asked.state, asked.threads, asked.name)
     return "proven", verify.run(job, client)
 
 
 def _import(asked: Asked, client: Client, report: Report) -> Done:
     assert asked.disk is not None  # noqa: S101 - the request was checked
-    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial)
+    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name)
     return "restored", importing.run(job, client, report)
 
 

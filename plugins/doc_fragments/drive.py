@@ -33,7 +33,10 @@ options:
       V({student}@uni.example) or V({email}). Needed with V(delegation).
     type: str
   name:
-    description: How a student's folder in Drive is called, made as O(subject) is. No two students may have the same.
+    description:
+      - How a student's folder in Drive is called, made as O(subject) is. No two students may have the same.
+      - In a student's own Drive an export is found by this, where the exporter's state is lost. So several courses, or
+        semesters, that use one app want names of their own, as V(Algebra 2026 {student}).
     type: str
     default: "{student}"
   api_address:

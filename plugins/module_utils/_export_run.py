@@ -33,6 +33,8 @@ Object = dict[str, Any]
 LEAST_ITEMS = 2
 # Of the 500 000 items of a shared drive: when less is left somebody should look for another one.
 FEW_ITEMS = 50_000
+# What snapshots may take: their controllers are held to one in two seconds at worst.
+SNAPSHOTS_S, SNAPSHOT_S = 600, 2
 EXPORTED, VERIFIED = "exported", "verified"
 
 
@@ -66,10 +68,15 @@ class Run:
         accounts = _accounts.accounts(students, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
         exporter.check_priority(parameters["priority_class"])
-        disks, without_consent = self._with_credentials(exporter, state.choice.disks, accounts)
+        disks, without_consent, problems = self._with_credentials(exporter, state.choice.disks, accounts)
         self._accounts = {claim: accounts[disk.student] for claim, disk in disks.items()}
-        shots, fresh = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
+        shots, fresh, empty = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
+        problems = empty | problems
+        if problems and parameters["students"]:
+            raise CoursehubError("; ".join(f"{disks[claim].student}: {why}" for claim, why in problems.items()))
         self._plan(disks, shots)
+        # Of a whole course somebody always logs in for the first time between the snapshots and the exports.
+        self._fail(problems)
         todo = {claim: disk for claim, disk in disks.items() if self._outcomes[claim].done}
         more: Object = {"items_left": None}
         if todo and not self._check_mode:
@@ -93,24 +100,25 @@ class Run:
         exporter: _exporting.Exporter,
         disks: Sequence[_disks.Disk],
         accounts: Mapping[str, _accounts.Account],
-    ) -> tuple[dict[str, _disks.Disk], list[str]]:
-        """Return the disks whose Secrets are there, by claim, and the students who have not consented.
+    ) -> tuple[dict[str, _disks.Disk], list[str], dict[str, str]]:
+        """Return the disks whose Secrets are there, by claim, the students who have not consented, and what is wrong
+        with other Secrets, by claim.
 
-        That some have not is usual, so only one who is named is refused. Raises CoursehubError.
+        That some have not consented is usual, so only one who is named is refused. Raises CoursehubError.
         """
-        wrong = exporter.secrets(accounts[disk.student] for disk in disks)
-        lacking = {
-            disk.student: wrong[accounts[disk.student].secret]
-            for disk in disks
-            if accounts[disk.student].secret in wrong
-        }
-        if lacking and self._parameters["owner"] != _accounts.CONSENT:
-            raise CoursehubError(f"{next(iter(lacking.values()))}: put the service account's key there")
+        absent, wrong = exporter.secrets(accounts[disk.student] for disk in disks)
+        no_key = [f"{why}: put the service account's key there" for why in absent.values()] + list(wrong.values())
+        if no_key and self._parameters["owner"] != _accounts.CONSENT:
+            raise CoursehubError("; ".join(no_key))
+        secrets = {disk.student: accounts[disk.student].secret for disk in disks}
+        lacking = {student: absent[secret] for student, secret in secrets.items() if secret in absent}
         if lacking and self._parameters["students"]:
             raise CoursehubError(
                 "; ".join(f"{student}: {reason}: ask the student to consent" for student, reason in lacking.items())
             )
-        return {disk.claim: disk for disk in disks if disk.student not in lacking}, sorted(lacking)
+        there = {disk.claim: disk for disk in disks if disk.student not in lacking}
+        problems = {disk.claim: wrong[secrets[disk.student]] for disk in disks if secrets[disk.student] in wrong}
+        return there, sorted(lacking), problems
 
     def _plan(self, disks: Mapping[str, _disks.Disk], shots: Mapping[str, _snapshots.Shot]) -> None:
         parameters = self._parameters
@@ -155,7 +163,8 @@ class Run:
             for disk in fresh
             if not self._outcomes[disk.claim].failed
         }
-        taken, failed = self._course.take(bodies, self._parameters["wait_timeout"], deadline)
+        limit = min(self._parameters["wait_timeout"], SNAPSHOTS_S + SNAPSHOT_S * len(bodies))
+        taken, failed = self._course.take(bodies, limit, min(deadline, time.monotonic() + limit))
         self._fail(failed)
         shots.update(taken)
         for claim, shot in taken.items():
@@ -167,7 +176,9 @@ class Run:
             )
         for slot, error in errors.items():
             self._fail({claim: error for claim in left[slot] if not self._outcomes[claim].failed})
-        return {"items_left": items_left, **({"warnings": [_few(items_left)]} if _is_few(items_left) else {})}
+        exporter.forget_volumes()
+        warnings = ([_few(items_left)] if _is_few(items_left) else []) + exporter.warnings
+        return {"items_left": items_left, **({"warnings": warnings} if warnings else {})}
 
     def _check(
         self, exporter: _exporting.Exporter, disks: Mapping[str, _disks.Disk], common: Object, at_once: int
@@ -232,8 +243,13 @@ class Run:
                 for claim in batch:
                     self._outcomes[claim].until = self._until
             else:
-                self._export(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
-                self._verify(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
+                try:
+                    exporter.see_going(slot.claim)
+                    self._export(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
+                    self._verify(exporter, slot, f"{slot.claim}-{number}", batch, disks, shots, common)
+                except CoursehubError as error:
+                    # It is of this batch alone: those before it are in Drive.
+                    self._fail({claim: error for claim in batch if not self._outcomes[claim].failed})
             for claim in batch:
                 (phase.failed if self._outcomes[claim].failed else phase.done)(claim)
 
@@ -247,6 +263,8 @@ class Run:
         shots: Mapping[str, _snapshots.Shot],
         common: Object,
     ) -> None:
+        # A consent may be gone since: a pod would wait for its Secret, and the others of the batch with it.
+        self._see_secrets(exporter, batch)
         todo = {claim: disks[claim] for claim in batch if EXPORTED in self._outcomes[claim].done}
         if not todo:
             return
@@ -258,6 +276,11 @@ class Run:
             told = exporter.run(self._task(f"{name}-export", "export", good, common, slot.claim, clones))
         for claim in good:
             self._note_export(disks[claim], shots[claim], told[self._outcomes[claim].student])
+
+    def _see_secrets(self, exporter: _exporting.Exporter, batch: Sequence[str]) -> None:
+        absent, wrong = exporter.secrets(self._accounts[claim] for claim in batch)
+        bad = {secret: f"{why}: put it there, then {_bulk.AGAIN}" for secret, why in absent.items()} | wrong
+        self._fail({claim: bad[secret] for claim in batch if (secret := self._accounts[claim].secret) in bad})
 
     def _note_export(self, disk: _disks.Disk, shot: _snapshots.Shot, told: Object) -> None:
         outcome = self._outcomes[disk.claim]
@@ -292,9 +315,11 @@ class Run:
     def _note_failure(self, disk: _disks.Disk, told: Object) -> None:
         sentence = str(told["failed"]).removeprefix(f"{disk.student}: ")
         self._fail({disk.claim: sentence})
-        # One identity or one folder for all: what Drive says to one it would say to the next as well.
-        all_alike = self._parameters["owner"] == _accounts.SHARED_DRIVE
-        if told.get("treatment") == "drive" or (told.get("treatment") == "day" and all_alike):
+        # What Drive says to one it would say to the next as well: of a folder or a project that all have, and of the
+        # day of the identity that all have. Somebody's own Drive is no matter of the others'.
+        treatment, folder = told.get("treatment"), self._parameters["folder"]
+        place = treatment == "drive" and (folder or told.get("reason") == "accessNotConfigured")
+        if place or (treatment == "day" and self._parameters["owner"] == _accounts.SHARED_DRIVE):
             self._closed, self._until = sentence, str(told.get("until", ""))
 
     def _verify(

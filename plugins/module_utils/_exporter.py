@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _restore, _slots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _bulk, _names, _restore, _slots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import parse_time
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import MANAGED_BY
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._worker import HOPELESS, UID
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._worker import HOPELESS, UID, why_waiting
 
 Object = dict[str, Any]
 
@@ -26,7 +28,17 @@ LABEL = "coursehub.jupyterhub/exporter"
 CLAIM_LABEL = "coursehub.jupyterhub/drive"
 CLONE, STATE = "clone", "state"
 CLONE_PREFIX = "export-"
+# What the names of all of them begin with: a disk's name is the hub's.
+CLONES = f"{CLONE_PREFIX}{_names.PREFIX}"
 STATE_SIZE = "1Gi"
+MEMORY = "512Mi"
+# Seconds without an answer of Drive after which a check is over.
+ASKING_S = "60"
+# What is to be done about a node that keeps a pod and its disks, and has gone.
+AWAY = (
+    "its pod is on the node {node}, which is not ready: if that machine is off, delete the node, or taint it"
+    " (kubectl taint nodes {node} node.kubernetes.io/out-of-service=off:NoExecute), " + f"then {_bulk.AGAIN}"
+)
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 CONTAINER = "exporter"
 # How often a pod that died is followed by another one, after 10 s, 20 s, 40 s and so on.
@@ -95,6 +107,9 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
     words = ["python", "-m", "coursehub_tools.drive", task.command]
     if task.api_address:
         words += ["--drive-address", task.api_address]
+    if task.command in ("check", "count"):
+        # They ask before anything is begun: that there is no way out is to be known now, and not in an hour.
+        words += ["--drive-patience", ASKING_S]
     mounts, volumes = _volumes(task)
     container = {
         "name": CONTAINER,
@@ -106,7 +121,7 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own
         ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": MEMORY}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -167,8 +182,8 @@ def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
     ]
     for number, person in enumerate(task.people):
         if person.claim:
-            read_only = {} if task.command == "import" else {"readOnly": True}
-            mounts.append({"name": f"home-{number}", "mountPath": f"/homes/{number}", **read_only})
+            # A clone is scratch: files that their owner can't read are read by changing their mode for the moment.
+            mounts.append({"name": f"home-{number}", "mountPath": f"/homes/{number}"})
             volumes.append({"name": f"home-{number}", "persistentVolumeClaim": {"claimName": person.claim}})
     if task.state:
         mounts.append({"name": "state", "mountPath": "/state"})
@@ -194,16 +209,70 @@ def hopeless(pods: Iterable[Object]) -> str:
     return ""
 
 
+def why_not_started(pods: Iterable[Object]) -> str:
+    """Return why the newest pod of a Job is not at work, an empty string where it is, or waits for a node.
+
+    For a node a cluster may have to grow, or the quota of exports to have room; nothing is wrong then.
+    """
+    every = by_age(pods)
+    if not every:
+        return "it has no pod: does a quota or an admission policy refuse it (kubectl describe job)?"
+    status = every[-1].get("status", {})
+    conditions = {one["type"]: one["status"] for one in status.get("conditions") or []}
+    if status.get("phase") != "Pending" or conditions.get("PodScheduled", "False") != "True":
+        return ""
+    return f"{why_waiting(every[-1])} (kubectl describe pod {every[-1]['metadata']['name']})"
+
+
+def going_s(pod: Object, now: datetime) -> float:
+    """Return how long ago a pod should have ended that was asked to, in seconds; 0 for one that was not."""
+    moment = pod["metadata"].get("deletionTimestamp")
+    return (now - parse_time(moment)).total_seconds() if moment else 0.0
+
+
+def node_away(pods: Iterable[Object], nodes: Iterable[Object]) -> str:
+    """Return the node of one of the pods that is not ready, or is gone; an empty string where all are ready."""
+    ready = {
+        item["metadata"]["name"]
+        for item in nodes
+        for one in item.get("status", {}).get("conditions") or []
+        if (one["type"], one["status"]) == ("Ready", "True")
+    }
+    names = (str(pod["spec"].get("nodeName") or "") for pod in pods)
+    return next((name for name in names if name and name not in ready), "")
+
+
+def claims_of(item: Object) -> list[str]:
+    """Return the claims that a Job's pods have."""
+    volumes = item["spec"]["template"]["spec"].get("volumes") or []
+    return [one["persistentVolumeClaim"]["claimName"] for one in volumes if "persistentVolumeClaim" in one]
+
+
+def by_age(pods: Iterable[Object]) -> list[Object]:
+    """Return pods, the oldest first."""
+    return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
+
+
 def last_pod(pods: Iterable[Object]) -> Object | None:
     """Return the pod of a Job that ended last by itself; one that was killed has not told of all."""
-    done = [pod for pod in pods if _exit_code(pod) in (0, 1)]
-    return max(done, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
+    done = [pod for pod in by_age(pods) if exit_code(pod) in (0, 1)]
+    return done[-1] if done else None
 
 
-def _exit_code(pod: Object) -> int | None:
+def exit_code(pod: Object) -> int | None:
+    """Return how a pod's container ended, None where it has not."""
     containers = pod.get("status", {}).get("containerStatuses") or [{}]
     code = containers[0].get("state", {}).get("terminated", {}).get("exitCode")
     return None if code is None else int(code)
+
+
+def why_killed(pods: Iterable[Object]) -> str:
+    """Return what is known of the end of a Job's last pod, for a sentence."""
+    for pod in reversed(by_age(pods)):
+        containers = pod.get("status", {}).get("containerStatuses") or [{}]
+        if containers[0].get("state", {}).get("terminated", {}).get("reason") == "OOMKilled":
+            return f", its home takes more memory than the {MEMORY} of a pod: leave folders of many files out (exclude)"
+    return f": {_bulk.AGAIN}"
 
 
 def told_at_end(pod: Object) -> str:
@@ -241,6 +310,23 @@ def clone(claim: Object, volume_size: str, snapshot: str, node: str) -> Object:
 def clone_name(claim: str) -> str:
     """Return the name of a student's scratch disk for exports. A drill's has another, and both may be there."""
     return f"{CLONE_PREFIX}{claim}"
+
+
+def is_clone(item: Object) -> bool:
+    """Tell whether a claim is a scratch disk for exports: of others only the name may be alike."""
+    return bool((item["metadata"].get("labels") or {}).get(CLAIM_LABEL) == CLONE)
+
+
+def without_claim(volumes: Iterable[Object], namespace: str, claims: Collection[str]) -> list[str]:
+    """Return the volumes that were made for scratch disks which are gone. ``claims`` has the ids of those there."""
+    found = []
+    for item in volumes:
+        holder = item["spec"].get("claimRef") or {}
+        ours = holder.get("namespace") == namespace and str(holder.get("name", "")).startswith(CLONES)
+        kept = item["spec"].get("persistentVolumeReclaimPolicy") == "Retain"
+        if ours and kept and holder.get("uid") not in claims:
+            found.append(str(item["metadata"]["name"]))
+    return found
 
 
 def state_claim(slot: _slots.Slot, namespace: str, storage_class: str, node: str) -> Object:

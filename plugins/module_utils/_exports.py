@@ -86,21 +86,20 @@ class Outcome:
 
 def choose(
     disks: Iterable[Disk], shots: Mapping[str, Sequence[_snapshots.Shot]], in_use: Mapping[str, str], snapshot: str
-) -> tuple[dict[str, _snapshots.Shot], list[Disk]]:
-    """Return the snapshot that each disk is exported from, by claim, and the disks that one is to be taken of.
+) -> tuple[dict[str, _snapshots.Shot], list[Disk], dict[str, str]]:
+    """Return the snapshot that each disk is exported from, the disks that one is to be taken of, and why there is
+    nothing to export of others; the first and the last by claim.
 
     ``snapshot`` is ``latest``, ``fresh``, or a name, which only one student's disk can have.
-
-    Raises CoursehubError with a sentence for each disk of which there is nothing to export.
     """
     chosen: dict[str, _snapshots.Shot] = {}
     fresh: list[Disk] = []
-    problems: list[str] = []
+    problems: dict[str, str] = {}
     for disk in disks:
         there = shots.get(disk.claim, ())
         newest = _snapshots.newest_good(one for one in there if not one.safety)
         if disk.phase != "Bound":
-            problems.append(f"{disk.student}: the disk is {disk.phase.lower()}, there is nothing on it to export")
+            problems[disk.claim] = f"the disk is {disk.phase.lower()}, there is nothing on it to export"
         elif snapshot == FRESH:
             if newest is not None and disk.claim not in in_use and _snapshots.unchanged(disk, newest):
                 chosen[disk.claim] = newest
@@ -110,10 +109,8 @@ def choose(
             try:
                 chosen[disk.claim] = _snapshots.choose(there, snapshot, None)
             except CoursehubError as error:
-                problems.append(f"{disk.student}: {error}: take one by the playbook snapshot, or set snapshot: {FRESH}")
-    if problems:
-        raise CoursehubError("; ".join(problems))
-    return chosen, fresh
+                problems[disk.claim] = f"{error}: take one by the playbook snapshot, or set snapshot: {FRESH}"
+    return chosen, fresh, problems
 
 
 def steps(disk: Disk, snapshot: str, wanted_shape: str, *, look: bool, verify: bool) -> list[str]:

@@ -16,8 +16,11 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors impor
 PREFIX = "disk-"
 # The longest part of a name that comes from a student's.
 LONGEST = 48
+# What precedes a disk's name in those of the disks that runs make for themselves, and remove; and of students' own.
+OWN_PREFIXES = ("disk", "drive-state", "export", "restore", "scratch")
 _HASH_LENGTH = 8
 _SAFE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?\Z")
+_PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _UNSAFE_RUN = re.compile(r"[^a-z0-9]+")
 
 
@@ -42,6 +45,16 @@ def slug(student: str) -> str:
     if short and not "a" <= short[0] <= "z":
         short = f"x-{short[: longest - 2]}"
     return f"{short or 'x'}---{digest}"
+
+
+def check_new_disk(prefix: str) -> None:
+    """See that new disks may be called ``prefix``, a hyphen and the student's disk. Raises CoursehubError."""
+    if not _PREFIX.match(prefix):
+        raise CoursehubError(
+            f"new_disk is '{prefix}', and names of disks are of a-z, 0-9 and hyphens, 63 at most: set another one"
+        )
+    if prefix in OWN_PREFIXES:
+        raise CoursehubError(f"new_disk is '{prefix}', which disks are called that are removed again: set another one")
 
 
 def claim_name(student: str) -> str:

@@ -175,6 +175,11 @@ def scratch_claim(claim: Object, volume_size: str, snapshot: str, node: str) -> 
     return item
 
 
+def source_of(claim: Object) -> str:
+    """Return the snapshot that a claim's volume is made from, an empty string where it is from none."""
+    return str((claim["spec"].get("dataSource") or {}).get("name", ""))
+
+
 def copy_of(claim: Object, new_name: str, volume_size: str, snapshot: str, node: str) -> Object:
     """Return a claim of its own, like a student's, on a new volume from a snapshot."""
     return _from_snapshot(claim_again(claim, volume_size, snapshot, ""), new_name, snapshot, node)

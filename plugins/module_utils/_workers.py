@@ -80,6 +80,12 @@ class Workers:
         size = str(max(snapshot.size, disk.size))
         body = _restore.scratch_claim(own, size, snapshot.name, node or self._claims.node_for(own))
         self._claims.create(body)
+        there = self._claims.get(name)
+        if there is None or _restore.SCRATCH_LABEL not in (there["metadata"].get("labels") or {}):
+            raise CoursehubError(
+                f"there is a disk {name} that no run has made to read from: remove it, or bring what is on it to a disk"
+                " whose name does not begin so"
+            )
         try:
             found = self._claims.await_bound(name, f"no disk could be made from the snapshot {snapshot.name}")
             # At once: a run that is killed from here on leaves nothing that costs.

@@ -130,6 +130,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _exporting,
     _imports,
     _lock,
+    _names,
     _restore,
     _slots,
     _workers,
@@ -144,6 +145,7 @@ class Run:
 
     def __init__(self, course: _course.Course, parameters: dict[str, Any], check_mode: bool) -> None:
         _accounts.check(parameters)
+        _names.check_new_disk(parameters["new_disk"])
         self._wanted_columns = _accounts.wanted_columns(parameters)
         for name in ("concurrency", "students_per_job"):
             if parameters[name] < 1:
@@ -165,9 +167,10 @@ class Run:
         accounts = _accounts.accounts(disks, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
         exporter.check_priority(parameters["priority_class"])
-        wrong = exporter.secrets(accounts.values())
-        if wrong:
-            raise CoursehubError(f"{'; '.join(wrong.values())}: put what Google gave you there")
+        absent, wrong = exporter.secrets(accounts.values())
+        if absent or wrong:
+            no_key = [f"{why}: put what Google gave you there" for why in absent.values()]
+            raise CoursehubError("; ".join([*no_key, *wrong.values()]))
         bodies = {
             student: _imports.claim(student, parameters["new_disk"], self._course.namespace, disk, parameters)
             for student, disk in disks.items()

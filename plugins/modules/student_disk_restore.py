@@ -147,6 +147,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _disks,
     _hub,
     _lock,
+    _names,
     _paths,
     _restore,
     _servers,
@@ -189,6 +190,8 @@ class Run:
     """One run over the chosen disks."""
 
     def __init__(self, course: _course.Course, parameters: dict[str, Any], check_mode: bool) -> None:
+        if parameters["new_disk"]:
+            _names.check_new_disk(parameters["new_disk"])
         self._course = course
         self._parameters = parameters
         self._check_mode = check_mode

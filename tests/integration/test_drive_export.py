@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -21,8 +22,8 @@ import pytest
 from coursehub_tools import placing
 from coursehub_tools.drive import __main__ as command
 from coursehub_tools.drive import client as client_module
+from coursehub_tools.drive import packing, upload
 from coursehub_tools.drive import state as state_module
-from coursehub_tools.drive import upload
 from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.state import State
 
@@ -673,6 +674,28 @@ def test_many_tiny_files_go_as_one_and_come_back(drive: Emulator, ada: Student) 
     assert describe(ada.restored()) == describe(ada.home)
 
 
+def test_a_folder_that_there_is_no_room_to_pack_fails_the_student(
+    ada: Student, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    homework(ada.home)
+    places: list[str] = []
+
+    def full(_home: int, _action: Any, zipped: Any) -> Any:
+        places.append(str(Path(f"/proc/self/fd/{zipped.fileno()}").readlink()))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "scratch").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(packing, "_write", full)
+        patched.setattr(packing.tempfile, "tempdir", str(tmp_path / "scratch"))
+        result = ada.export(bundle="always")
+    # Not beside the states, which have 1 GiB for all students of a slot.
+    assert {Path(one).parent for one in places} == {tmp_path / "scratch"}
+    assert (result["outcome"], result["problems"]) == ("failed", [])
+    assert "there is no room for 'week " in result["failed"]
+    assert ada.exported(bundle="always")["outcome"] == "complete"
+
+
 def test_what_was_exported_by_itself_is_not_forgotten_when_it_is_bundled(drive: Emulator, ada: Student) -> None:
     homework(ada.home, 12)
     ada.exported()
@@ -866,6 +889,34 @@ def test_a_run_that_was_ended_is_gone_on_with_by_the_next(drive: Emulator, ada: 
     assert ada.exported()["uploaded_files"] < 40
     assert ada.tree() == expected(ada.home)
     assert len(ada.files()) == len(expected(ada.home)) + 2
+
+
+def test_two_courses_have_an_export_each(ada: Student) -> None:
+    """One Drive of their own, one app: what tells the exports apart is what they are called."""
+    homework(ada.home, 5)
+    ada.exported(name="algebra")
+    logic = ada.place / "logic"
+    logic.mkdir()
+    (logic / "proof").write_text("q.e.d.", encoding="utf-8")
+    other = {"source": str(logic), "name": "logic"}
+    result = ada.exported(**other, state=str(ada.place / "other state"), prune=True)
+    assert (result["uploaded_files"], result.get("binned", 0)) == (1, 0)
+    assert describe(ada.restored(name="algebra")) == describe(ada.home)
+    assert describe(ada.restored(name="logic")) == describe(logic)
+    assert describe(ada.restored(name="logic", partial=True)) == describe(logic)
+    assert ada.run("verify", name="logic", state=str(ada.place / "no state"))["checked"] == 1
+    # A state that was lost is no other course.
+    assert ada.exported(**other, state=str(ada.place / "third state")).get("uploaded_files", 0) == 0
+
+
+def test_a_new_export_is_proven_although_lists_are_late(ada: Student) -> None:
+    homework(ada.home, 5)
+    ada.drive.admin("PATCH", "/limits", listing_delay_s=3600)
+    ada.exported()
+    assert ada.run("verify")["verdict"] == "proven"
+    (ada.home / "new").write_text("new", encoding="utf-8")
+    ada.exported()
+    assert ada.run("verify")["checked"] == 7
 
 
 def test_another_folder_gets_an_export_of_its_own(drive: Emulator, ada: Student) -> None:

@@ -48,6 +48,10 @@ class Jobs:
         ]
         # Every Job that there was.
         self.made: list[Object] = []
+        # The Jobs whose pods were killed for their memory, by name.
+        self.killed: list[str] = []
+        # The status of the one pod of a Job that does not end; None lets it end, an empty one is no pod.
+        self.hold: Callable[[Object], Object | None] = lambda _job: None
         # How many Jobs of exports end well and leave no log.
         self.lost = 0
         api.on_change = self.control
@@ -74,20 +78,35 @@ class Jobs:
     def _run(self, path: str, item: Object) -> None:
         self.made.append(item)
         command, asked, name = command_of(item), request_of(item), item["metadata"]["name"]
+        held = self.hold(item)
+        if held is not None:
+            self.api.put(path, {**item, "status": {}})
+            if held:
+                self._pod(item, **held)
+            return
         answers = self.perform(item, command, asked)
-        failed = any(one is None or one["failed"] for one in answers)
+        killed = name in self.killed
+        failed = killed or any(one is None or one["failed"] for one in answers)
         pod = f"{PODS}/{name}-abcde"
-        state = {"terminated": {"exitCode": int(failed), "message": json.dumps({"failed": "some" if failed else ""})}}
+        state: Object = {
+            "terminated": {"exitCode": int(failed), "message": json.dumps({"failed": "some" if failed else ""})}
+        }
         self.api.logs[pod] = ({"some": "line"}, *(one for one in answers if one is not None))
         if command == "export" and self.lost:
             self.lost -= 1
             self.api.logs[pod] = ({"some": "line"},)
-        metadata = {"name": f"{name}-abcde", "labels": {_exporter.JOB_NAME_LABEL: name}, "creationTimestamp": now()}
-        spec = item["spec"]["template"]["spec"]
-        status = {"phase": "Succeeded", "containerStatuses": [{"state": state}]}
-        self.api.put(pod, {"metadata": metadata, "spec": spec, "status": status})
+        if killed:
+            state = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "bob: 3 steps"}}
+        self._pod(item, status={"phase": "Succeeded", "containerStatuses": [{"state": state}]})
         condition = {"type": "Failed" if failed else "Complete", "status": "True", "message": "a pod failed"}
         self.api.put(path, {**item, "status": {"conditions": [condition]}})
+
+    def _pod(self, item: Object, status: Object, **metadata: Any) -> None:
+        name = item["metadata"]["name"]
+        labels = {_exporter.JOB_NAME_LABEL: name}
+        metadata = {"name": f"{name}-abcde", "labels": labels, "creationTimestamp": now(), **metadata}
+        spec = {**item["spec"]["template"]["spec"], "nodeName": "n"}
+        self.api.put(f"{PODS}/{name}-abcde", {"metadata": metadata, "spec": spec, "status": status})
 
 
 def command_of(item: Object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from itertools import groupby
 
-from ..result import because
+from ..result import FULL, FailedError, because, shown
 from . import names, parallel, upload
 from .client import RefusedError
 from .objects import Drive, Fact
@@ -35,7 +35,7 @@ class Applying:
         self._left = 0
 
     def run(self, plan: Plan, top: str) -> list[Row]:
-        """Take all steps; return the rows of the new list. Raises RefusedError where the student's export must stop."""
+        """Take all steps; return the rows of the new list. Raises RefusedError, FailedError where it must stop."""
         self._rows = {row.key: row for row in plan.settled}
         self._folders = {row.path: row.id for row in plan.settled if row.kind == FOLDER and row.id and not row.gone}
         self._folders[""] = top
@@ -59,6 +59,12 @@ class Applying:
         except ChangedError as error:
             self._keep(action, str(error))
         except OSError as error:
+            if error.errno in FULL:
+                # A folder that could not be packed is missing in Drive, and the next one would be too.
+                raise FailedError(
+                    f"{shown(self._report.student)}: there is no room for '{shown(action.row.path)}' while it is"
+                    f" exported ({because(error)}): bundle less (bundle: auto), or give the nodes larger disks"
+                ) from None
             self._keep(action, f"it can't be read ({because(error)})")
         self._report.step()
 
@@ -127,7 +133,7 @@ class Applying:
 
     def _send(self, action: Action, parent: str) -> None:
         row = action.row
-        with content_of(self._home, action, self._state.folder) as (content, members):
+        with content_of(self._home, action) as (content, members):
             row = content.row
             new = action.verb == UPLOAD
             if new:

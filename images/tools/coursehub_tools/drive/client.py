@@ -62,7 +62,8 @@ class LostError(RefusedError):
 
     def __init__(self, error: Exception) -> None:
         # Messages of the library may have an address in them, and a session's is a secret.
-        super().__init__(reasons.rule(503, ""), 0, type(error).__name__, "")
+        super().__init__(reasons.LOST, 0, type(error).__name__, "")
+        self.args = (f"Drive does not answer ({type(error).__name__})",)
 
 
 def refusal(status: int, headers: Any, content: bytes) -> RefusedError:

@@ -48,6 +48,10 @@ class Job:
     writes_per_second: float = 2.0
 
     @property
+    def folder_name(self) -> str:
+        return self.name or self.student
+
+    @property
     def own_state(self) -> Path:
         return self.state / state.folder_name(self.student)
 
@@ -131,7 +135,7 @@ class _Export:
         shared = header.drive if header else self._shared()
         known = list(self._state.rows.values())
         found = look.facts(self._drive, shared, known)
-        top = look.find_top(found, self._job.folder, header.top if header else "")
+        top = look.find_top(found, self._job.folder, self._job.folder_name, header.top if header else "")
         if top is None:
             if header is not None or known:
                 self._state.rebase(self._header("", shared), [])
@@ -152,12 +156,11 @@ class _Export:
         header, top = self._state.header, self._state.rows.get(("", FOLDER))
         shared = header.drive if header else self._shared()
         if top is None:
-            name = self._job.name or self._job.student
             row = Row("", FOLDER)
             free = next((file_id for file_id, want in self._state.wants.items() if want.row.key == row.key), None)
             row = replace(row, id=free or self._drive.new_id(1))
             self._state.want(row)
-            self._drive.make_folder(row, self._job.folder, name, TOP)
+            self._drive.make_folder(row, self._job.folder, self._job.folder_name, TOP)
             self._state.done(row)
             top = row
         return self._header(top.id, shared)

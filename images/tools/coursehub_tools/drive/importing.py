@@ -31,7 +31,8 @@ _MOST_INDEX = 256 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """Whose export comes back, onto which disk, from which folder of Drive (empty: the top of one's own).
+    """Whose export comes back, onto which disk, from which folder of Drive (empty: the top of one's own),
+    and what the student's folder in it is called (empty: as the student).
 
     ``partial`` takes what Drive has, where that is not what the last list says or there is no list.
     """
@@ -41,6 +42,7 @@ class Job:
     folder: str = ""
     threads: int = 4
     partial: bool = False
+    name: str = ""
 
 
 def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
@@ -74,9 +76,9 @@ def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
 
 def _exported(drive: Drive, job: Job) -> tuple[Header, list[Row], list[str]]:
     if job.partial:
-        found = partial.find(drive, job.student, job.folder)
+        found = partial.find(drive, job.student, job.folder, job.name or job.student)
         return found.header, found.rows, found.unlisted
-    return (*look.exported(drive, job.student, job.folder), [])
+    return (*look.exported(drive, job.student, job.folder, job.name or job.student), [])
 
 
 def _has(home: int, things: Iterable[Row]) -> bool:

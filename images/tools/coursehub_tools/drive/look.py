@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,10 +36,16 @@ def facts(drive: Drive, shared: str, known: Iterable[Row]) -> dict[str, Fact]:
     return found
 
 
-def find_top(found: Mapping[str, Fact], folder: str, expected: str = "") -> Fact | None:
-    """Return the folder of a student's export, of several the one that has a list."""
+def find_top(found: Mapping[str, Fact], folder: str, name: str, expected: str = "") -> Fact | None:
+    """Return the folder of a student's export, of several the one that has a list.
+
+    In a student's own Drive there may be exports of several courses: where it is not known by its id, it goes by the
+    name that it was given.
+    """
     tops = [
-        fact for fact in found.values() if fact.role == TOP and (fact.id == expected or folder in ("", fact.parent))
+        fact
+        for fact in found.values()
+        if fact.role == TOP and (fact.id == expected or (folder in ("", fact.parent) and fact.name == name))
     ]
     listed = {fact.parent for fact in found.values() if fact.role == MANIFEST}
     tops.sort(key=lambda fact: (fact.id != expected, fact.id not in listed, fact.id))
@@ -112,11 +118,14 @@ def _row(fact: Fact, folder: str, known: Row | None) -> Row | None:
     return Row(path, kind, fact.size, mtime_ns, id=fact.id, md5=fact.md5, gone=known.gone if known else False)
 
 
-def exported(drive: Drive, student: str, folder: str) -> tuple[Header, list[Row]]:
-    """Return the list of a student's last complete export, from Drive. Raises FailedError, RefusedError."""
+def exported(drive: Drive, student: str, folder: str, name: str, known: Sequence[Row] = ()) -> tuple[Header, list[Row]]:
+    """Return the list of a student's last complete export, from Drive. Raises FailedError, RefusedError.
+
+    ``known`` are the rows of the export's own folder and list, where a state has them.
+    """
     shared = shared_drive(drive, student, folder)
-    found = {fact.id: fact for fact in drive.all(shared)}
-    top = find_top(found, folder)
+    found = facts(drive, shared, known)
+    top = find_top(found, folder, name, next((row.id for row in known if row.kind == FOLDER), ""))
     there = None
     if top is not None:
         with tempfile.TemporaryDirectory() as work:

@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import IO
 
 from . import names
@@ -30,14 +29,14 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @contextmanager
-def content_of(home: int, action: Action, work: Path) -> Iterator[tuple[Content, tuple[Row, ...]]]:
-    """Hold open what a step sends: a file, or a bundle that is made for it in the folder ``work``.
+def content_of(home: int, action: Action) -> Iterator[tuple[Content, tuple[Row, ...]]]:
+    """Hold open what a step sends: a file, or a bundle that is made for it, as large as its folder may be.
 
     Gives the content, with its size, and a bundle's members with their checksums. Raises OSError, ChangedError.
     """
     row = action.row
     if row.kind == BUNDLE:
-        with tempfile.TemporaryFile(dir=work) as zipped:
+        with tempfile.TemporaryFile() as zipped:
             members = _write(home, action, zipped)
             zipped.flush()
             size = os.fstat(zipped.fileno()).st_size

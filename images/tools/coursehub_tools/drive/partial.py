@@ -29,11 +29,11 @@ class Partial:
     unlisted: list[str]
 
 
-def find(drive: Drive, student: str, folder: str) -> Partial:
+def find(drive: Drive, student: str, folder: str, name: str) -> Partial:
     """Return what Drive has of a student. Raises FailedError where there is nothing, RefusedError."""
     shared = look.shared_drive(drive, student, folder)
     found = {fact.id: fact for fact in drive.all(shared)}
-    top = look.find_top(found, folder)
+    top = look.find_top(found, folder, name)
     if top is None:
         raise FailedError(
             f"{shown(student)}: there is no export in Drive that the account can see: "

@@ -55,6 +55,12 @@ _SCOPE = Rule(
 )
 _DOMAIN = Rule(Treatment.STUDENT, "the domain's administrator doesn't allow this: ask them to allow the app and Drive")
 
+LOST = Rule(
+    Treatment.RETRY,
+    "see that the pods of exports reach Google at port 443 (the role's networks and more_egress, a firewall, a proxy),"
+    " then run this again, it goes on where it was",
+)
+
 REASONS: Mapping[str, Rule] = {
     "userRateLimitExceeded": _RETRY,
     "rateLimitExceeded": _RETRY,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..result import FailedError, because, shown
-from . import bundle, credentials, state
+from ..result import FailedError, shown
+from . import bundle, state
 from .ignore import course_lines
 from .pacer import Rates
 
@@ -163,16 +163,7 @@ def _check(one: Asked, command: str) -> None:
         raise FailedError(f"{who}: bundle is '{shown(one.bundle)}', and there are {', '.join(bundle.MODES)}")
     if not 1 <= one.threads <= _MOST_THREADS:
         raise FailedError(f"{who}: threads is {one.threads}, and it is to be from 1 to {_MOST_THREADS}")
+    # Credentials and disks are looked at when it is their student's turn: a bad one is no other student's matter.
     course_lines(one.exclude)
-    # Read now, so that the last student's bad file is known before the first one's export. The command that is there to
-    # find such files tells of each student's.
-    if command != "check":
-        credentials.load(one.credentials, one.subject, one.student)
-    for path in (one.source, one.disk):
-        try:
-            if path is not None and not path.is_dir():
-                raise FailedError(f"{who}: '{shown(str(path))}' is no folder: it is to be mounted there")
-        except OSError as error:
-            raise FailedError(f"{who}: '{shown(str(path))}' can't be looked at ({because(error)})") from None
     if len(state.folder_name(one.student).encode()) > 255:
         raise FailedError(f"{who}: the name is longer than 255 bytes: give a shorter one")

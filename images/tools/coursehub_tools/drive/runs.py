@@ -11,7 +11,7 @@ from typing import Any
 from .. import result
 from ..result import MOST_NAMES, FailedError, because, say, shown
 from . import credentials, export, importing, look, verify
-from .client import Client, RefusedError
+from .client import Client, LostError, RefusedError
 from .objects import Drive
 from .pacer import Bucket, Pacer, project_bucket
 from .reasons import Treatment
@@ -77,10 +77,12 @@ class _Run:
         self._project: Bucket | None = None
         # What Drive has refused to all who go into a folder, or to all of an identity.
         self._closed: dict[object, RefusedError] = {}
+        # That there is no way to Drive, where all that is asked is whether there is one.
+        self._lost: LostError | None = None
 
     def one(self, asked: Asked) -> dict[str, Any]:
         report = Report(asked.student)
-        closed = self._closed.get(asked.folder) or self._closed.get(asked.identity)
+        closed = self._lost or self._closed.get(asked.folder) or self._closed.get(asked.identity)
         if closed is not None:
             return report.result(outcome_of(closed), closed) | {"calls": 0}
         client: Client | None = None
@@ -97,12 +99,18 @@ class _Run:
             place = f" at '{shown(str(error.filename))}'" if error.filename else ""
             why = f"the system refuses something{place} ({because(error)}): look at the disks, then run this again"
             done = report.result("failed", FailedError(f"{shown(asked.student)}: {why}"))
+        except Exception as error:
+            # A defect that one student's files bring to light is no reason to leave out the next.
+            why = f"unexpected {type(error).__name__}: nothing more is known: report this with the pod's log"
+            done = report.result("failed", FailedError(f"{shown(asked.student)}: {why}"))
         done["calls"] = client.calls if client else 0
         say(_sentence(done))
         return done
 
     def _close(self, asked: Asked, error: RefusedError) -> None:
-        if error.treatment is Treatment.DRIVE and asked.folder:
+        if isinstance(error, LostError) and self._do in (_check, _count):
+            self._lost = error
+        elif error.treatment is Treatment.DRIVE and asked.folder:
             self._closed[asked.folder] = error
         elif error.treatment is Treatment.DAY:
             self._closed[asked.identity] = error
@@ -153,13 +161,13 @@ def _export(asked: Asked, client: Client, report: Report) -> Done:
 
 
 def _verify(asked: Asked, client: Client, _report: Report) -> Done:
-    job = verify.Job(asked.student, asked.folder, asked.sample, asked.seed, asked.state, asked.threads)
+    job = verify.Job(asked.student, asked.folder, asked.sample, asked.seed, asked.state, asked.threads, asked.name)
     return "proven", verify.run(job, client)
 
 
 def _import(asked: Asked, client: Client, report: Report) -> Done:
     assert asked.disk is not None  # noqa: S101 - the request was checked
-    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial)
+    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name)
     return "restored", importing.run(job, client, report)
 
 

@@ -15,7 +15,7 @@ from . import look, names, parallel, state
 from .client import Client
 from .manifest import Header
 from .objects import Drive, Fact
-from .rows import BUNDLE, FILE, FOLDER, Row
+from .rows import BUNDLE, FILE, FOLDER, MANIFEST, Row
 
 _CHUNK = 8 << 20
 # A file that is larger is proven by the checksum that Drive tells, or a sample would be a download of all.
@@ -35,12 +35,13 @@ class Job:
     seed: str = ""
     state: Path | None = None
     threads: int = 4
+    name: str = ""
 
 
 def run(job: Job, client: Client) -> dict[str, Any]:
     """Verify an export. Raises RefusedError; FailedError with the result where it is not as it should be."""
     drive = Drive(client, job.student)
-    header, rows = look.exported(drive, job.student, job.folder)
+    header, rows = look.exported(drive, job.student, job.folder, job.name or job.student, _known(job))
     rows = [row for row in rows if row.in_drive and not row.gone and row.path]
     found = look.facts(drive, header.drive, rows)
     checked = {"missing": Names(), "differing": Names(), "moved": Names(), "unreadable": Names()}
@@ -70,6 +71,16 @@ def run(job: Job, client: Client) -> dict[str, Any]:
         sentence = f"{shown(job.student)}: the export in Drive is not as its list says: {told}; export again"
         raise FailedError(sentence, result)
     return result
+
+
+def _known(job: Job) -> list[Row]:
+    """Return what the state has of the export's folder and list: right after an export Drive may not list them yet."""
+    if job.state is None:
+        return []
+    with state.opened(job.state / state.folder_name(job.student), job.student) as kept:
+        if kept.header is None or kept.header.folder != job.folder:
+            return []
+        return [kept.rows[key] for key in (("", FOLDER), ("", MANIFEST)) if key in kept.rows]
 
 
 def _verdict(row: Row, fact: Fact | None, ids: dict[str, str]) -> str:

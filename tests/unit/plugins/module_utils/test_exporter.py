@@ -18,12 +18,13 @@ def task(command: str = "export", **more: str) -> _exporter.Task:
     return _exporter.Task("j", command, people, {"folder": ""}, "drive-state-0", **more)
 
 
-def test_each_students_key_is_a_file_and_each_disk_is_read_only() -> None:
+def test_each_students_key_is_a_file_and_each_clone_may_be_written() -> None:
+    """Files that their owner can't read are no less theirs."""
     spec = _exporter.job(task(), "n", "tools:1", 60)["spec"]["template"]["spec"]
     sources = next(one for one in spec["volumes"] if one["name"] == "keys")["projected"]["sources"]
     assert [one["secret"]["name"] for one in sources] == ["drive-consent-ann", "drive-consent-bob"]
     mounts = {one["mountPath"]: one.get("readOnly", False) for one in spec["containers"][0]["volumeMounts"]}
-    assert mounts == {"/keys": True, "/tmp": False, "/homes/0": True, "/homes/1": True, "/state": False}
+    assert mounts == {"/keys": True, "/tmp": False, "/homes/0": False, "/homes/1": False, "/state": False}
     asked = _exporter.request(task())["students"]
     assert [(one["credentials"], one["source"]) for one in asked] == [
         ("/keys/0.json", "/homes/0"),
@@ -98,3 +99,14 @@ def test_a_pod_that_will_never_start_is_not_waited_for() -> None:
     item = {"status": {"containerStatuses": [{"state": {"waiting": waiting}}]}}
     assert _exporter.hopeless([pod("1", 0), item]) == "its pod can't start: no such image"
     assert _exporter.hopeless([pod("1", 0)]) == ""
+
+
+def test_a_check_is_not_patient() -> None:
+    def words(command: str) -> list[str]:
+        found: list[str] = _exporter.job(task(command), "n", "t", 60)["spec"]["template"]["spec"]["containers"][0][
+            "args"
+        ]
+        return found
+
+    assert words("check")[-2:] == words("count")[-2:] == ["--drive-patience", "60"]
+    assert "--drive-patience" not in words("export")

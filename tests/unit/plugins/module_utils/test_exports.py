@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exports, _snapshots
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._accounts import Account
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,9 +85,9 @@ def shots(*taken: str, **more: Any) -> dict[str, list[_snapshots.Shot]]:
 def test_the_newest_snapshot_is_taken_and_never_what_a_restore_replaced() -> None:
     there = shots("2026-11-23T10:00:00Z", "2026-11-24T10:00:00Z")
     there["disk-ann"] += shots("2026-11-24T20:00:00Z", safety=True)["disk-ann"]
-    chosen, fresh = _exports.choose([disk()], there, {}, "latest")
-    assert (chosen["disk-ann"].name, fresh) == ("disk-ann-20261124-100000", [])
-    chosen, _fresh = _exports.choose([disk()], there, {}, "disk-ann-20261123-100000")
+    chosen, fresh, problems = _exports.choose([disk()], there, {}, "latest")
+    assert (chosen["disk-ann"].name, fresh, problems) == ("disk-ann-20261124-100000", [], {})
+    chosen, *_others = _exports.choose([disk()], there, {}, "disk-ann-20261123-100000")
     assert chosen["disk-ann"].name == "disk-ann-20261123-100000"
 
 
@@ -104,8 +103,8 @@ def test_a_fresh_one_is_only_taken_of_what_may_have_changed() -> None:
 @pytest.mark.parametrize("snapshot_name", ["latest", "fresh", "monday"])
 def test_one_with_nothing_to_export_is_named(snapshot_name: str) -> None:
     pending = _disks.disk(claim("bob", phase="Pending"))
-    with pytest.raises(CoursehubError, match="bob: the disk is pending"):
-        _exports.choose([pending], {}, {}, snapshot_name)
+    _chosen, fresh, problems = _exports.choose([pending], {}, {}, snapshot_name)
+    assert (fresh, problems) == ([], {"disk-bob": "the disk is pending, there is nothing on it to export"})
 
 
 def test_what_is_told_is_short_and_counts_all() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _names
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _exporter, _names, _restore, _slots
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +49,18 @@ def test_no_two_students_have_one_disk(students: list[str]) -> None:
 def test_a_name_that_the_hub_does_not_know_is_refused(student: str, sentence: str) -> None:
     with pytest.raises(CoursehubError, match=sentence):
         _names.check(student)
+
+
+@pytest.mark.parametrize("prefix", ["", "Back", "-back", "back-", "a/b", "b" * 64, "a.b"])
+def test_a_new_disks_name_is_one_that_kubernetes_takes(prefix: str) -> None:
+    with pytest.raises(CoursehubError, match="are of a-z, 0-9 and hyphens"):
+        _names.check_new_disk(prefix)
+    _names.check_new_disk("b" * 63)
+
+
+def test_a_new_disk_is_not_called_as_one_that_is_removed_again() -> None:
+    own = (_names.PREFIX, _slots.STATE_PREFIX, _exporter.CLONE_PREFIX, _restore.PREFIX, _restore.SCRATCH_PREFIX)
+    assert tuple(f"{one}-" for one in _names.OWN_PREFIXES) == own
+    for prefix in _names.OWN_PREFIXES:
+        with pytest.raises(CoursehubError, match=f"new_disk is '{prefix}'"):
+            _names.check_new_disk(prefix)

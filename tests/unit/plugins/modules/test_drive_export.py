@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exporter, _exports
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _disks,
+    _exporter,
+    _exporting,
+    _exports,
+    _slots,
+)
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_run import Run, failure
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 
-from tests.unit.plugins.api import Api
+from tests.unit.plugins.api import Answer, Api
 from tests.unit.plugins.disks import NAMESPACE, claim, snapshot
-from tests.unit.plugins.drive import JOBS, SECRETS, Jobs, told
+from tests.unit.plugins.drive import JOBS, SECRETS, Jobs, command_of, request_of, told
 from tests.unit.plugins.modules.students import CHOICE, LAST_START, Students
 from tests.unit.plugins.storage import CLAIMS, PODS, SHOTS, VOLUMES
 
@@ -109,7 +117,7 @@ def test_all_are_exported_from_clones_and_nothing_is_left(course: Course) -> Non
     (asked,) = course.jobs.requests("export")
     assert [one["source"] for one in asked["students"]] == ["/homes/0", "/homes/1"]
     assert (asked["folder"], asked["state"]) == ("0A", "/state")
-    export = next(item for item in course.jobs.made if item["metadata"]["name"].endswith("-export"))
+    export = next(item for item in course.jobs.made if command_of(item) == "export")
     volumes = {one["name"]: one for one in export["spec"]["template"]["spec"]["volumes"]}
     assert volumes["home-0"]["persistentVolumeClaim"]["claimName"] == "export-disk-ann"
     record = course.record("ann")
@@ -161,6 +169,22 @@ def test_those_who_have_not_consented_are_told_and_one_who_is_named_is_refused(c
 
 
 @pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(body={"metadata": {"name": "drive-consent-ann"}, "data": {}}), "has no key.json: put what Google gave"),
+        (Answer(403, {"message": "no right"}), "can't be looked at: no right: let this account get it"),
+    ],
+)
+def test_a_secret_that_does_not_do_is_no_lacking_consent(course: Course, answer: Answer, why: str) -> None:
+    name = "drive-consent-bob"
+    course.api.put(f"{SECRETS}/{name}", {"metadata": {"name": name}, "data": {"key.json": "e30="}})
+    course.api.answer_next("GET", f"{SECRETS}/drive-consent-ann", answer)
+    result = course.run(owner="consent", credentials_secret=None, folder="")
+    assert (result["exported"], result["without_consent"]) == (1, [])
+    assert f"ann: the Secret drive-consent-ann {why}" in failure(result)
+
+
+@pytest.mark.parametrize(
     ("more", "sentence"),
     [
         ({"credentials_secret": None}, "needs credentials_secret"),
@@ -169,7 +193,7 @@ def test_those_who_have_not_consented_are_told_and_one_who_is_named_is_refused(c
         ({"owner": "delegation"}, "owner delegation needs subject"),
         ({"owner": "delegation", "subject": "{email}"}, "choose the students by roster"),
         ({"name": "all"}, "bob: the export would be called 'all' as that of ann is"),
-        ({"snapshot": "monday"}, "ann: there is no snapshot monday"),
+        ({"snapshot": "monday", "students": ["ann"], "all_students": False}, "ann: there is no snapshot monday"),
         ({"snapshot": "fresh", "snapshot_class": None}, "needs snapshot_class"),
         ({"concurrency": 0}, "set it to 1 at least"),
         ({"priority_class": "low"}, "there is no PriorityClass low: set coursehub_drive_export_owner"),
@@ -180,6 +204,22 @@ def test_bad_input_is_refused_before_anything_is_made(course: Course, more: Obje
     with pytest.raises(CoursehubError, match=sentence):
         course.run(**more)
     assert course.api.objects == before
+
+
+@pytest.mark.parametrize(("phase", "why"), [("Bound", "there is no snapshot"), ("Pending", "the disk is pending")])
+def test_one_with_nothing_to_export_keeps_no_other_from_it(course: Course, phase: str, why: str) -> None:
+    course.students.storage.add(claim("new"), "work of new")
+    item = course.students.claim("new")
+    if phase == "Pending":
+        del item["spec"]["volumeName"]
+        item["status"] = {"phase": phase}
+    result = course.run()
+    assert (result["exported"], course.jobs.students("export")) == (2, ["ann", "bob"])
+    (failed,) = result["failures"]
+    assert failed["student"] == "new"
+    assert failed["failed"].startswith(why)
+    with pytest.raises(CoursehubError, match=f"new: {why}"):
+        course.run(students=["new", "ann"], all_students=False)
 
 
 def test_a_full_shared_drive_is_refused_before_the_first_clone(course: Course) -> None:
@@ -196,6 +236,21 @@ def test_a_failure_is_the_students_own(course: Course) -> None:
     assert (result["exported"], course.record("bob"), course.left_over()) == (1, None, [])
 
 
+@pytest.mark.parametrize(
+    ("reason", "exported"), [("activeItemCreationLimitExceeded", ["ann", "bob"]), ("accessNotConfigured", ["ann"])]
+)
+def test_what_one_students_own_drive_refuses_is_not_said_of_the_others(
+    course: Course, reason: str, exported: list[str]
+) -> None:
+    for student in ("ann", "bob"):
+        name = f"drive-consent-{student}"
+        course.api.put(f"{SECRETS}/{name}", {"metadata": {"name": name}, "data": {"key.json": "e30="}})
+    course.jobs.answer = refusing("ann", "refused", treatment="drive", reason=reason)
+    result = course.run(owner="consent", credentials_secret=None, folder="", students_per_job=1)
+    assert course.jobs.students("export") == exported
+    assert len(result["failures"]) == 3 - len(exported)
+
+
 def test_a_day_s_limit_of_all_ends_the_run_and_tells_until_when(course: Course) -> None:
     course.add("cleo")
     course.jobs.answer = refusing("ann", "sent enough", treatment="day", until="2026-11-27T08:00:00+00:00")
@@ -206,11 +261,11 @@ def test_a_day_s_limit_of_all_ends_the_run_and_tells_until_when(course: Course) 
     assert course.jobs.students("export") == ["ann"]
 
 
-@pytest.mark.parametrize(("lost", "failed"), [(1, 0), (2, 2)])
-def test_a_log_that_is_lost_makes_one_more_job(course: Course, lost: int, failed: int) -> None:
+@pytest.mark.parametrize(("lost", "failed"), [(1, 0), (2, 1), (3, 2)])
+def test_a_log_that_is_lost_makes_one_more_job_a_student(course: Course, lost: int, failed: int) -> None:
     course.jobs.lost = lost
     result = course.run()
-    assert (len(course.jobs.requests("export")), len(result["failures"])) == (2, failed)
+    assert (len(course.jobs.requests("export")), len(result["failures"])) == (3, failed)
     assert all("the log of its pod is lost" in one["failed"] for one in result["failures"])
     assert course.left_over() == []
 
@@ -295,3 +350,194 @@ def test_a_roster_gives_the_accounts(course: Course, tmp_path: Path) -> None:
     # Each has an identity of their own, so it is not divided.
     assert asked["writes_per_second"] == 2.0
     assert f"/api/v1/namespaces/{NAMESPACE}/secrets/drive-credentials" in course.api.asked_for("GET")
+
+
+def made(course: Course) -> list[str]:
+    """Return the names of the claims that were asked for."""
+    return [str(one.body["metadata"]["name"]) for one in course.api.asked if one.body and one.path == CLAIMS]
+
+
+def test_past_the_timeout_nothing_is_begun(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, late = time.monotonic, [0.0]
+
+    def answer(command: str, asked: Object) -> Object:
+        late[0] += 1000.0 if command == "export" else 0.0
+        return told(command, asked)
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + late[0])
+    course.jobs.answer = answer
+    result = course.run(students_per_job=1)
+    assert result["exported"] == 1
+    assert [(one["student"], one["failed"]) for one in result["failures"]] == [("bob", _exporting.NOT_DONE)]
+    assert (made(course), course.left_over()) == (["drive-state-0", "export-disk-ann"], [])
+
+
+def test_a_volume_that_came_after_its_clone_was_removed_goes(course: Course) -> None:
+    held = {"lost": "export-disk-zoe", "being-restored": "restore-disk-zoe", "zoe": "disk-zoe"}
+    for name, holder in held.items():
+        reference = {"namespace": NAMESPACE, "name": holder, "uid": "gone"}
+        spec = {"persistentVolumeReclaimPolicy": "Retain", "claimRef": reference}
+        course.api.put(f"{VOLUMES}/{name}", {"metadata": {"name": name}, "spec": spec})
+        course.students.storage.contents[name] = "work"
+    course.run()
+    assert [name for name in held if f"{VOLUMES}/{name}" in course.api.objects] == ["being-restored", "zoe"]
+
+
+def test_a_disk_that_is_only_called_as_a_clone_is_left_alone(course: Course) -> None:
+    other = claim("ann")
+    other["metadata"].update(name="export-disk-ann", labels={})
+    course.students.storage.add(other, "precious")
+    result = course.run()
+    assert result["exported"] == 1
+    assert "ann: there is a disk export-disk-ann that is no copy of the snapshot" in failure(result)
+    assert course.students.storage.content_of("export-disk-ann") == "precious"
+    assert f"{VOLUMES}/{other['spec']['volumeName']}" not in course.api.asked_for("PATCH")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for some minutes in vain is given up at once."""
+    for name in ("LOOK_S", "START_S", "BOUND_S", "CLEANING_S"):
+        monkeypatch.setattr(_exporting, name, 0.05)
+
+
+def first(student: str, hold: Object) -> Callable[[Object], Object | None]:
+    """Return what holds the exports that are about a student."""
+
+    def held(job: Object) -> Object | None:
+        asked = [one["student"] for one in request_of(job)["students"]]
+        return hold if command_of(job) == "export" and student in asked else None
+
+    return held
+
+
+SCHEDULED = [{"type": "PodScheduled", "status": "True"}]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("hold", "why"),
+    [
+        ({}, "did not start: it has no pod: does a quota or an admission policy refuse it"),
+        ({"status": {"phase": "Pending", "conditions": SCHEDULED}}, "its pod waits for its disks or its image"),
+    ],
+)
+def test_a_job_that_does_not_start_keeps_its_slot_for_some_minutes(course: Course, hold: Object, why: str) -> None:
+    course.jobs.hold = first("ann", hold)
+    result = course.run(students_per_job=1)
+    (failed,) = result["failures"]
+    assert (result["exported"], failed["student"], course.left_over()) == (1, "ann", [])
+    assert why in failed["failed"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_job_that_waits_for_a_node_is_waited_for(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+    course.jobs.hold = first("ann", {"status": {"phase": "Pending", "conditions": waits}})
+    (failed,) = course.run(students_per_job=1, students=["ann"], all_students=False, wait_timeout=1)["failures"]
+    assert failed["failed"] == _exporting.NOT_DONE
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_clone_that_gets_no_volume_keeps_the_others_for_some_minutes(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = course.students.storage._control_claim
+
+    def bind(path: str, item: Object) -> None:
+        if not path.endswith("/export-disk-ann"):
+            control(path, item)
+
+    monkeypatch.setattr(course.students.storage, "_control_claim", bind)
+    result = course.run()
+    (failed,) = result["failures"]
+    assert (result["exported"], failed["student"], course.left_over()) == (1, "ann", [])
+    assert "no disk could be made from the snapshot disk-ann-20261124-100000: look why" in failed["failed"]
+
+
+def test_a_consent_that_is_gone_meanwhile_is_that_students(course: Course) -> None:
+    for student in ("ann", "bob"):
+        name = f"drive-consent-{student}"
+        course.api.put(f"{SECRETS}/{name}", {"metadata": {"name": name}, "data": {"key.json": "e30="}})
+
+    def answer(command: str, asked: Object) -> Object:
+        course.api.objects.pop(f"{SECRETS}/drive-consent-ann", None)
+        return told(command, asked)
+
+    course.jobs.answer = answer
+    result = course.run(owner="consent", credentials_secret=None, folder="")
+    assert (course.jobs.students("check"), course.jobs.students("export")) == (["ann", "bob"], ["bob"])
+    assert "ann: there is no Secret drive-consent-ann" in failure(result)
+
+
+def lose(course: Course) -> None:
+    """Let the only node go, and another one come."""
+    course.api.put("/api/v1/nodes/n", {"metadata": {"name": "n"}, "spec": {}, "status": {}})
+    conditions = [{"type": "Ready", "status": "True"}]
+    course.api.put("/api/v1/nodes/o", {"metadata": {"name": "o"}, "spec": {}, "status": {"conditions": conditions}})
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_pod_that_is_lost_with_its_node_is_given_up(course: Course) -> None:
+    status = {"phase": "Running", "conditions": SCHEDULED}
+    held = first("ann", {"status": status, "deletionTimestamp": "2026-11-24T10:00:00Z"})
+
+    def hold(job: Object) -> Object | None:
+        found = held(job)
+        if found is not None:
+            lose(course)
+        return found
+
+    course.jobs.hold = hold
+    result = course.run(students_per_job=1)
+    (failed,) = result["failures"]
+    assert (result["exported"], failed["student"]) == (1, "ann")
+    assert "on the node n, which is not ready" in failed["failed"]
+    assert "out-of-service" in failed["failed"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_job_that_does_not_go_fails_its_slot_alone(course: Course) -> None:
+    """The next run is not kept from the other slots by what a lost node has of the last one."""
+    for student in ("cleo", "dan"):
+        course.add(student)
+    slots = {student: _slots.number(f"disk-{student}", 2) for student in ("ann", "bob", "cleo", "dan")}
+    assert set(slots.values()) == {0, 1}
+    name = "drive-state-0-3-export"
+    volumes = [{"name": "state", "persistentVolumeClaim": {"claimName": "drive-state-0"}}]
+    spec = {"template": {"spec": {"volumes": volumes}}}
+    old = {"metadata": {"name": name, "labels": {_exporter.LABEL: "export"}}, "spec": spec, "status": {}}
+    course.api.put(f"{JOBS}/{name}", old)
+    pod = {"metadata": {"name": "old", "labels": {_exporter.JOB_NAME_LABEL: name}}, "spec": {"nodeName": "away"}}
+    course.api.put(f"{PODS}/old", {**pod, "status": {"phase": "Running"}})
+    course.api.answer_next("DELETE", f"{JOBS}/{name}", Answer(body={}))
+    result = course.run(concurrency=2)
+    struck = sorted(student for student, slot in slots.items() if slot == 0)
+    assert [one["student"] for one in result["failures"]] == struck
+    assert all(
+        f"the Job {name} does not go: its pod is on the node away" in one["failed"] for one in result["failures"]
+    )
+    assert result["exported"] == 4 - len(struck)
+    assert len(result["warnings"]) == 1
+
+
+def test_what_a_killed_pod_told_counts_and_the_others_have_a_job_each(course: Course) -> None:
+    """One whose home takes too much memory takes no other along."""
+
+    def perform(job: Object, command: str, asked: Object) -> list[Object | None]:
+        answers: list[Object | None] = []
+        for one in asked["students"]:
+            if command == "export" and one["student"] == "bob":
+                course.jobs.killed.append(job["metadata"]["name"])
+                break
+            answers.append(told(command, one))
+        return answers
+
+    course.add("cleo")
+    course.jobs.perform = perform
+    result = course.run(students_per_job=3)
+    (failed,) = result["failures"]
+    assert (result["exported"], failed["student"]) == (2, "bob")
+    assert "takes more memory than the 512Mi of a pod" in failed["failed"]
+    students = [[one["student"] for one in asked["students"]] for asked in course.jobs.requests("export")]
+    assert students == [["ann", "bob", "cleo"], ["bob"], ["cleo"]]

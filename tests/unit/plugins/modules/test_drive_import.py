@@ -88,6 +88,13 @@ def test_a_second_run_changes_nothing_and_one_that_failed_is_tried_again(course:
     assert course.run()["changed"] is False
 
 
+@pytest.mark.parametrize("new_disk", ["export", "Back"])
+def test_a_name_that_does_not_do_is_refused(course: Course, new_disk: str) -> None:
+    with pytest.raises(CoursehubError, match=f"new_disk is '{new_disk}'"):
+        course.run(new_disk=new_disk)
+    assert course.api.asked == []
+
+
 def test_a_dry_run_makes_nothing(course: Course) -> None:
     before = dict(course.api.objects)
     assert course.run(check_mode=True)["diff"]["after"] == "back-disk-ann\nback-disk-bob\n"

@@ -37,6 +37,16 @@ def result(course: Students) -> dict[str, str]:
     return dict(course.api.objects[f"/api/v1/namespaces/{NAMESPACE}/configmaps/{RESULT}"]["data"])
 
 
+def test_a_disk_that_is_only_called_as_a_scratch_disk_is_left_alone(course: Students) -> None:
+    course.storage.work = lambda _pod: PROVEN
+    other = claim("ann")
+    other["metadata"].update(name="scratch-disk-ann", labels={})
+    course.storage.add(other, "precious")
+    failed = {one["student"]: one["failed"] for one in run(course)["students"]}
+    assert "there is a disk scratch-disk-ann that no run has made to read from" in failed["ann"]
+    assert (failed["bob"], course.storage.content_of("scratch-disk-ann")) == ("", "precious")
+
+
 def test_each_is_compared_and_nothing_is_left(course: Students) -> None:
     asked: dict[str, dict[str, Any]] = {}
 

@@ -119,6 +119,11 @@ def test_a_new_disk_beside_the_old_one(course: Students) -> None:
     assert not course.run(new_disk="look")["changed"]
 
 
+def test_a_new_disk_is_not_called_as_one_that_is_removed_again(course: Students) -> None:
+    with pytest.raises(CoursehubError, match="new_disk is 'scratch'"):
+        course.run(new_disk="scratch")
+
+
 def test_a_dry_run_changes_nothing(course: Students) -> None:
     result = course.run(check_mode=True)
     assert (result["changed"], result["students"][0]["snapshot"]) == (True, course.taken["ann"][1])

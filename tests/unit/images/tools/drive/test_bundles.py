@@ -55,12 +55,12 @@ def test_always_bundles_the_folders_at_the_top() -> None:
     assert bundle.choose(rows, [], bundle.ALWAYS, 2) == {"a"}
 
 
-def bundled(home: Path, folder: str, work: Path, to: Path) -> tuple[Row, tuple[Row, ...]]:
+def bundled(home: Path, folder: str, to: Path) -> tuple[Row, tuple[Row, ...]]:
     with tree.top(home) as top:
         wanted = arranging.arrange(scan(top, Ignore()).rows, {folder})
         steps = plan.plan([], wanted, {})
         action = next(action for action in steps.files if action.row.kind == BUNDLE)
-        with packing.content_of(top, action, work) as (content, members):
+        with packing.content_of(top, action) as (content, members):
             to.write_bytes(content.read(0, content.row.size))
             return content.row, members
 
@@ -73,7 +73,7 @@ def test_a_bundle_has_the_same_bytes_for_the_same_files(tmp_path: Path) -> None:
         for path in [*(tmp_path / name).rglob("*"), tmp_path / name]:
             at = times.get(str(path.relative_to(tmp_path / name)), 1_000_000_000)
             os.utime(path, ns=(at, at), follow_symlinks=False)
-    rows = [bundled(tmp_path / name, "course", tmp_path, tmp_path / f"{name}.zip")[0] for name in ("one", "other")]
+    rows = [bundled(tmp_path / name, "course", tmp_path / f"{name}.zip")[0] for name in ("one", "other")]
     assert rows[0] == rows[1]
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "other.zip").read_bytes()
 
@@ -81,7 +81,7 @@ def test_a_bundle_has_the_same_bytes_for_the_same_files(tmp_path: Path) -> None:
 def test_a_bundle_is_a_zip_with_an_index_and_comes_back(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     fill(tmp_path / "home")
-    row, members = bundled(tmp_path / "home", "course", tmp_path, tmp_path / "zip")
+    row, members = bundled(tmp_path / "home", "course", tmp_path / "zip")
     assert row.size == (tmp_path / "zip").stat().st_size
     with zipfile.ZipFile(tmp_path / "zip") as zipped:
         assert zipped.testzip() is None

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from coursehub_tools.drive import __main__ as command
-from coursehub_tools.drive import request, runs
+from coursehub_tools.drive import credentials, look, request, runs
+from coursehub_tools.drive.client import LostError
 from coursehub_tools.result import FailedError
 
 CONSENT = {"type": "authorized_user", "client_id": "id", "client_secret": "s3cret", "refresh_token": "t0ken"}
@@ -59,9 +60,6 @@ def test_a_request_that_is_none_is_a_sentence(text: str, sentence: str) -> None:
         ({"bundle": "sometimes"}, "ada: bundle is 'sometimes', and there are auto, never, always"),
         ({"threads": 99}, "ada: threads is 99, and it is to be from 1 to 32"),
         ({"exclude": ["!"]}, "the course's exclude '!' can't be used"),
-        ({"source": "/nowhere/at/all"}, "ada: '/nowhere/at/all' is no folder"),
-        ({"credentials": "/nowhere/at/all"}, "can't be read (No such file or directory)"),
-        ({"subject": "ada@example.org"}, "is a consent, which can't act for 'ada@example.org'"),
     ],
 )
 def test_values_that_can_not_be_are_named_with_their_student(
@@ -104,7 +102,7 @@ def test_two_students_never_have_one_folder(usual: dict[str, Any]) -> None:
 def test_bad_credentials_are_a_sentence_without_them(usual: dict[str, Any], content: str, sentence: str) -> None:
     Path(usual["credentials"]).write_text(content, encoding="utf-8")
     with pytest.raises(FailedError) as caught:
-        read(usual)
+        credentials.load(Path(usual["credentials"]), "", "ada")
     assert sentence in str(caught.value)
     assert str(caught.value).startswith("ada: the credentials' file")
     assert "s3cret" not in str(caught.value)
@@ -145,15 +143,53 @@ def test_bad_calls_are_one_line(
     assert sentence in json.loads((tmp_path / "result").read_text(encoding="utf-8"))["failed"]
 
 
-def test_a_check_tells_of_each_students_bad_credentials(usual: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
+@pytest.mark.parametrize("what", ["check", "export", "import"])
+def test_what_one_student_lacks_is_no_other_students_matter(
+    usual: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text("{", encoding="utf-8")
-    students = [{**usual, "student": "ada", "credentials": str(bad)}, {**usual, "student": "bob", "credentials": "/no"}]
-    asked = request.read(json.dumps({"students": students}), "check")
-    summary = runs.all_of("check", asked, runs.Where(), None)
-    assert summary["failed_students"] == ["ada", "bob"]
+    lacking = [
+        {"student": "ada", "credentials": str(bad)},
+        {"student": "bob", "credentials": "/no"},
+        {"student": "cleo", "subject": "cleo@example.org"},
+        {"student": "dan", "source": "/no/disk", "disk": "/no/disk"},
+    ]
+    lacking = lacking if what != "check" else lacking[:3]
+    summary = runs.all_of(what, read(usual, *lacking, what=what), runs.Where(), None)
+    assert summary["failed_students"] == [one["student"] for one in lacking]
     said = capsys.readouterr().out
     assert "ada: the credentials' file" in said
     assert "bob: the credentials' file '/no' can't be read" in said
-    with pytest.raises(FailedError, match="is no JSON"):
-        request.read(json.dumps({"students": students}), "verify")
+    assert "is a consent, which can't act for 'cleo@example.org'" in said
+    assert ("no disk can be read at /no/disk" in said) == (what != "check")
+
+
+@pytest.mark.parametrize(("what", "asked"), [("check", 1), ("verify", 2)])
+def test_that_there_is_no_way_to_drive_is_found_out_once(
+    usual: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, asked: int
+) -> None:
+    tries: list[str] = []
+
+    def unreachable(_drive: Any, student: str, _folder: str) -> str:
+        tries.append(student)
+        raise LostError(TimeoutError())
+
+    monkeypatch.setattr(look, "shared_drive", unreachable)
+    students = read(usual, {"student": "ada"}, {"student": "bob"}, what=what, folder="0A")
+    summary = runs.all_of(what, students, runs.Where(), None)
+    assert (len(tries), summary["failed_students"]) == (asked, ["ada", "bob"])
+    assert (
+        "bob: Drive does not answer (TimeoutError): see that the pods of exports reach Google"
+        in capsys.readouterr().out
+    )
+
+
+def test_a_defect_that_one_student_meets_is_no_other_students_matter(
+    usual: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "shared_drive", lambda _drive, student, _folder: {"ada": "0A"}[student])
+    monkeypatch.setattr(look, "see_writable", lambda *_any: None)
+    asked = read(usual, {"student": "bob"}, {"student": "ada"}, folder="0A")
+    summary = runs.all_of("check", asked, runs.Where(), None)
+    assert (summary["ready"], summary["failed_students"]) == (1, ["bob"])

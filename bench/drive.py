@@ -110,7 +110,7 @@ def measure(folder: Path, timed: Shape, course: Shape, planned: Shape) -> Measur
         say(f"many tiny files: {tiny}")
     say(f"a course of {course.students}: first export without that pace, then calls")
     with drive_runs.place(folder / "course", course) as place:
-        exporter, rclone = Ours(place, bundle="never"), Peer(place, UNPACED)
+        exporter, rclone = Ours(place, bundle="never", threads=16), Peer(place, UNPACED)
         say(f"exporter: {exporter.run()}")
         second = exporter.run()
         say(f"second run: {second}")

@@ -20,7 +20,8 @@ from coursehub_tools.drive.rows import FILE, FOLDER, MANIFEST, Row
 from google.oauth2.credentials import Credentials
 
 from tests.integration.drive import DRIVE, Emulator
-from tests.integration.rclone import ROBOT
+
+from .drive_runs import OURS
 
 THREADS = 4
 _MD5 = "0" * 32
@@ -28,9 +29,7 @@ _MD5 = "0" * 32
 
 def pretend(drive: Emulator, drive_id: str, homes: Path, states: Path, names: list[str]) -> None:
     """Leave what an export of each home would have left: in a shared drive, and in a folder of states."""
-    client = Client(
-        Credentials(token=drive.token(ROBOT, DRIVE)), Pacer(Rates(writes_per_second=1e6)), address=drive.url
-    )
+    client = Client(Credentials(token=drive.token(OURS, DRIVE)), Pacer(Rates(writes_per_second=1e6)), address=drive.url)
 
     def one(name: str) -> None:
         _pretend(Drive(client, name), drive_id, homes / name, states / state.folder_name(name), name)

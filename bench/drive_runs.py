@@ -22,6 +22,7 @@ from .drive_homes import Shape
 from .report import ROOT, fail
 
 TIMEOUT_S = 900.0
+OURS, PEER = "ours@course.iam.gserviceaccount.com", "peer@course.iam.gserviceaccount.com"
 # What people see of Drive: about two small files a second and identity (https://github.com/rclone/rclone/issues/7384).
 WRITES_PER_SECOND = 2.0
 
@@ -67,7 +68,7 @@ class Ours:
         self._common = common
         self._folder = place.folder / "ours"
         self._folder.mkdir()
-        self.drive_id, _owner, self.key_file = rclone.shared_drive(place.drive, self._folder, "ours")
+        self.drive_id, _owner, self.key_file = rclone.shared_drive(place.drive, self._folder, "ours", OURS)
         place.counted(0)
 
     @property
@@ -110,7 +111,7 @@ class Peer:
         self._place = place
         folder = place.folder / "peer"
         folder.mkdir()
-        drive_id, _owner, key_file = rclone.shared_drive(place.drive, folder, "peer")
+        drive_id, _owner, key_file = rclone.shared_drive(place.drive, folder, "peer", PEER)
         self._rclone = rclone.Rclone(place.drive, key_file, (f"--drive-team-drive={drive_id}", *options))
         place.counted(0)
 

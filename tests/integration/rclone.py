@@ -21,16 +21,16 @@ ROBOT = "robot@project.iam.gserviceaccount.com"
 TIMEOUT_S = 120.0
 
 
-def shared_drive(drive: Emulator, folder: Path, name: str) -> tuple[str, Any, Path]:
+def shared_drive(drive: Emulator, folder: Path, name: str, robot: str = ROBOT) -> tuple[str, Any, Path]:
     """Make a course's shared drive with a service account as content manager.
 
     Returns the drive's id, a client of who owns it, and the account's key file, which is made in a folder.
     """
     key_file = folder / "key.json"
-    key_file.write_text(json.dumps(drive.admin("POST", "/service-accounts", email=ROBOT)), encoding="utf-8")
+    key_file.write_text(json.dumps(drive.admin("POST", "/service-accounts", email=robot)), encoding="utf-8")
     owner = drive.user("staff@example.org")
     drive_id = owner.drives().create(requestId=name, body={"name": "Course"}).execute()["id"]
-    member = {"type": "user", "role": "fileOrganizer", "emailAddress": ROBOT}
+    member = {"type": "user", "role": "fileOrganizer", "emailAddress": robot}
     owner.permissions().create(fileId=drive_id, body=member, **ALL).execute()
     return drive_id, owner, key_file
 

@@ -78,6 +78,11 @@ def read(text: str, command: str) -> list[Asked]:
     _check_together(asked)
     for one in asked:
         _check(one, command)
+    # Read now, so that the last student's bad file is known before the first one's export, and once each: a key takes
+    # 50 ms. The command that is there to find such files tells of each student's.
+    if command != "check":
+        for one in {one.identity: one for one in reversed(asked)}.values():
+            credentials.load(one.credentials, one.subject, one.student)
     return asked
 
 
@@ -164,10 +169,6 @@ def _check(one: Asked, command: str) -> None:
     if not 1 <= one.threads <= _MOST_THREADS:
         raise FailedError(f"{who}: threads is {one.threads}, and it is to be from 1 to {_MOST_THREADS}")
     course_lines(one.exclude)
-    # Read now, so that the last student's bad file is known before the first one's export. The command that is there to
-    # find such files tells of each student's.
-    if command != "check":
-        credentials.load(one.credentials, one.subject, one.student)
     for path in (one.source, one.disk):
         try:
             if path is not None and not path.is_dir():

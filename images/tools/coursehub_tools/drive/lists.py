@@ -1,8 +1,8 @@
 """The lists of all exports that one identity sees: asked for once, for all students of a run.
 
-Of those to whom nothing happened this is all that is asked. Drive's lists may be late, on shared drives by an hour, people
-say. So this is only for saying that all is as it was: whoever has anything to send asks Drive for the student's own list
-first, and that answer never is late.
+Of those to whom nothing happened this is all that is asked. Drive's lists may be late, on shared drives by an hour,
+people say. So this is only for saying that all is as it was: whoever has anything to send asks Drive for the student's
+own list first, and that answer never is late.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,17 @@ def read(text: str, command: str) -> list[Asked]:
     # Read now, so that the last student's bad file is known before the first one's export, and once each: a key takes
     # 50 ms. The command that is there to find such files tells of each student's.
     if command != "check":
-        for one in {one.identity: one for one in reversed(asked)}.values():
+        for one, *_others in by_identity(asked):
             credentials.load(one.credentials, one.subject, one.student)
     return asked
+
+
+def by_identity(asked: Sequence[Asked]) -> list[list[Asked]]:
+    """Return the students of each identity, in the order in which they were asked for."""
+    rows: dict[tuple[str, str], list[Asked]] = {}
+    for one in asked:
+        rows.setdefault(one.identity, []).append(one)
+    return list(rows.values())
 
 
 def _student(common: dict[str, Any], values: Any, number: int) -> Asked:

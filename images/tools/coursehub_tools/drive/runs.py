@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import result
 from ..result import MOST_NAMES, FailedError, because, say, shown
-from . import credentials, export, importing, look, parallel, verify
+from . import credentials, export, importing, look, parallel, request, verify
 from .client import Client, RefusedError
 from .lists import Lists
 from .objects import Drive
@@ -55,7 +55,7 @@ def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | N
             _tell(done, results)
             outcome[one.student] = done["outcome"]
 
-    rows = by_identity(asked)
+    rows = request.by_identity(asked)
     parallel.each(do, rows, min(len(rows), SIDE_BY_SIDE))
     outcomes = Counter(outcome.values())
     failed = [one.student for one in asked if outcome[one.student] not in GOOD]
@@ -65,14 +65,6 @@ def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | N
         more = f" and {len(failed) - MOST_NAMES} more" if len(failed) > MOST_NAMES else ""
         summary["failed"] = f"{command} did not end well for {len(failed)} of {len(asked)} students: {named}{more}"
     return summary
-
-
-def by_identity(asked: Sequence[Asked]) -> list[list[Asked]]:
-    """Return the students of each identity, in the order in which they were asked for."""
-    rows: dict[tuple[str, str], list[Asked]] = {}
-    for one in asked:
-        rows.setdefault(one.identity, []).append(one)
-    return list(rows.values())
 
 
 def _tell(done: dict[str, Any], results: Path | None) -> None:

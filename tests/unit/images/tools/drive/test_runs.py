@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coursehub_tools.drive import parallel, runs
+from coursehub_tools.drive import parallel, request, runs
 from coursehub_tools.drive.request import Asked
 from coursehub_tools.drive.runs import Task
 
@@ -38,7 +38,7 @@ def does(monkeypatch: pytest.MonkeyPatch, work: Any) -> None:
 
 
 def test_students_are_sorted_by_identity_and_stay_in_their_order() -> None:
-    rows = runs.by_identity(
+    rows = request.by_identity(
         [asked("a", "1"), asked("b", "2"), asked("c", "1"), asked("d", "1", "d@x"), asked("e", "2")]
     )
     assert [[one.student for one in row] for row in rows] == [["a", "c"], ["b", "e"], ["d"]]

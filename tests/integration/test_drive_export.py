@@ -26,6 +26,7 @@ from coursehub_tools.drive import packing, upload
 from coursehub_tools.drive import state as state_module
 from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.state import State
+from google.oauth2.credentials import Credentials
 
 from tests.integration.drive import ALL, ROOT, Emulator, emulator
 from tests.integration.exporting import CLIENT_SECRET, Student, run
@@ -569,7 +570,7 @@ def test_a_shared_drive_has_the_exports_of_a_course(drive: Emulator, tmp_path: P
     for one in students:
         homework(one.home, 12)
         one.key.write_text(json.dumps(info), encoding="utf-8")
-        one.options = {"folder": shared}
+        one.options = {"folder": shared, "credentials": str(students[0].key)}
     results = run(drive, tmp_path, "check", [one.values() for one in students])
     assert "Drive has no folder" in results["in-shared-1"]["failed"]
     member = {"type": "user", "role": "reader", "emailAddress": info["client_email"]}
@@ -592,6 +593,79 @@ def test_a_shared_drive_has_the_exports_of_a_course(drive: Emulator, tmp_path: P
         assert one.exported(prune=True)["calls"] == 4
 
 
+@pytest.fixture
+def class_of_three(drive: Emulator, tmp_path: Path) -> list[Student]:
+    """Students whose homes are in a shared drive, with nothing changed since."""
+    teacher = drive.user("teacher3@example.org")
+    shared = teacher.drives().create(requestId=tmp_path.name, body={"name": "Class"}).execute()["id"]
+    info = drive.service_account("class@course.iam.gserviceaccount.com", app="course")
+    member = {"type": "user", "role": "fileOrganizer", "emailAddress": info["client_email"]}
+    teacher.permissions().create(fileId=shared, body=member, sendNotificationEmail=False, **ALL).execute()
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps(info), encoding="utf-8")
+    options = {"folder": shared, "credentials": str(key)}
+    students = [Student(drive, tmp_path / name, name, options).enrol() for name in ("one", "two", "three")]
+    for one in students:
+        homework(one.home, 12)
+    assert outcomes(students) == ["complete"] * 3
+    return students
+
+
+def outcomes(students: list[Student], **more: Any) -> list[str]:
+    one = students[0]
+    results = run(one.drive, one.place.parent, "export", [student.values(**more) for student in students])
+    return [results[student.name]["outcome"] for student in students]
+
+
+def calls_since(drive: Emulator) -> dict[str, int]:
+    """Return the calls by method since the counters were last looked at."""
+    counts: dict[str, int] = {}
+    for row in drive.admin("DELETE", "/counters")["calls"]:
+        counts[row["method"]] = counts.get(row["method"], 0) + row["count"]
+    return counts
+
+
+def test_of_students_to_whom_nothing_happened_all_is_one_call(class_of_three: list[Student], drive: Emulator) -> None:
+    drive.admin("DELETE", "/counters")
+    assert outcomes(class_of_three) == ["unchanged"] * 3
+    assert calls_since(drive) == {"oauth.token": 1, "drive.files.list": 1}
+    # Who is to look into Drive looks.
+    outcomes(class_of_three, look=True)
+    assert calls_since(drive)["drive.files.list"] == 3
+
+
+def test_who_has_something_to_send_asks_for_the_own_list_first(class_of_three: list[Student], drive: Emulator) -> None:
+    (class_of_three[1].home / "week 0" / "new.txt").write_text("new", encoding="utf-8")
+    drive.admin("DELETE", "/counters")
+    assert outcomes(class_of_three) == ["unchanged", "complete", "unchanged"]
+    calls = calls_since(drive)
+    assert (calls["drive.files.list"], calls["drive.files.get"]) == (1, 1)
+    assert (calls["drive.files.create"], calls["drive.files.update"]) == (1, 1)
+
+
+def test_a_list_of_lists_that_is_late_is_not_believed(class_of_three: list[Student], drive: Emulator) -> None:
+    drive.admin("PATCH", "/limits", listing_delay_s=3600)
+    (class_of_three[1].home / "week 0" / "new.txt").write_text("new", encoding="utf-8")
+    assert outcomes(class_of_three) == ["unchanged", "complete", "unchanged"]
+    # In the list there is still the one from before.
+    drive.admin("DELETE", "/counters")
+    assert outcomes(class_of_three) == ["unchanged"] * 3
+    assert calls_since(drive) == {"oauth.token": 1, "drive.files.list": 1, "drive.files.get": 1}
+
+
+def test_an_export_that_went_into_the_bin_is_noticed_in_the_list_of_lists(
+    class_of_three: list[Student], drive: Emulator
+) -> None:
+    one = class_of_three[2]
+    top = State(one.place / "state" / one.name)
+    assert top.header is not None
+    token = drive.token("teacher3@example.org", app="course")
+    client = drive.client(Credentials(token=token))
+    client.files().update(fileId=top.header.top, body={"trashed": True}, **ALL).execute()
+    top.close()
+    assert outcomes(class_of_three) == ["unchanged", "unchanged", "complete"]
+
+
 def test_a_full_shared_drive_stops_all_who_go_there(drive: Emulator, tmp_path: Path) -> None:
     teacher = drive.user("teacher2@example.org")
     shared = teacher.drives().create(requestId="full", body={"name": "Full"}).execute()["id"]
@@ -602,6 +676,7 @@ def test_a_full_shared_drive_stops_all_who_go_there(drive: Emulator, tmp_path: P
     for one in students:
         homework(one.home, 12)
         one.key.write_text(json.dumps(info), encoding="utf-8")
+        one.options["credentials"] = str(students[0].key)
     drive.admin("PATCH", "/limits", drive_items=8)
     results = run(drive, tmp_path, "export", [one.values() for one in students])
     assert [results[one.name]["treatment"] for one in students] == ["drive", "drive"]

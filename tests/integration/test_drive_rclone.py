@@ -1,16 +1,9 @@
-"""A client that knows nothing of the emulator: rclone's drive backend, sent to it through its HTTPS proxy.
-
-rclone has no option for Drive's address, so it finds the emulator by HTTPS_PROXY, and trusts its authority by
-SSL_CERT_FILE. What it does here it does with Google, too.
-"""
+"""A client that knows nothing of the emulator: rclone's drive backend. What it does here it does with Google, too."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from tests.integration import rclone
 from tests.integration.drive import ALL, LISTED, Emulator, emulator
+from tests.integration.rclone import Rclone, transferred
 
 # One try, and no pause of rclone's own between calls.
-OPTIONS = ("--drive-scope=drive", "--drive-pacer-min-sleep=1ms", "--config=/dev/null", "--retries=1", "-v")
-ROBOT = "robot@project.iam.gserviceaccount.com"
+OPTIONS = ("--drive-pacer-min-sleep=1ms", "--retries=1", "-v")
 NAMES = (
     "notes.ipynb",
     'it\'s "quoted" \\ and (odd).txt',
@@ -46,32 +40,6 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @dataclass
-class Rclone:
-    """rclone with a service account, for one folder or shared drive."""
-
-    drive: Emulator
-    key_file: Path
-    options: list[str]
-
-    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            ["rclone", *arguments, f"--drive-service-account-file={self.key_file}", *self.options, *OPTIONS],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.key_file.parent),
-                "HTTPS_PROXY": f"http://127.0.0.1:{self.drive.ports['proxy-port']}",
-                "SSL_CERT_FILE": self.drive.ports["ca"],
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert not check or result.returncode == 0, result.stderr
-        return result
-
-
-@dataclass
 class Course:
     """A shared drive with the service account as content manager, and someone who owns it."""
 
@@ -82,14 +50,9 @@ class Course:
 
 @pytest.fixture
 def course(drive: Emulator, tmp_path: Path, request: pytest.FixtureRequest) -> Course:
-    key_file = tmp_path / "key.json"
-    key_file.write_text(json.dumps(drive.admin("POST", "/service-accounts", email=ROBOT)), encoding="utf-8")
-    owner = drive.user("staff@example.org")
-    drive_id = owner.drives().create(requestId=request.node.name, body={"name": "Course"}).execute()["id"]
-    member = {"type": "user", "role": "fileOrganizer", "emailAddress": ROBOT}
-    owner.permissions().create(fileId=drive_id, body=member, **ALL).execute()
+    drive_id, owner, key_file = rclone.shared_drive(drive, tmp_path, request.node.name)
     drive.admin("DELETE", "/counters")
-    return Course(drive_id, owner, Rclone(drive, key_file, [f"--drive-team-drive={drive_id}"]))
+    return Course(drive_id, owner, Rclone(drive, key_file, (f"--drive-team-drive={drive_id}", *OPTIONS)))
 
 
 @pytest.fixture
@@ -103,12 +66,6 @@ def home(tmp_path: Path) -> Path:
         os.utime(path, ns=(0, (1_500_000_000 + number) * 10**9 + 123_000_000))
     (home / "large.bin").write_bytes(os.urandom(9 * 2**20 + 5))
     return home
-
-
-def transferred(result: subprocess.CompletedProcess[str]) -> int:
-    """Return how many files rclone says that it has sent."""
-    found = re.findall(r"Transferred:\s+(\d+) / \d+, ", result.stderr)
-    return int(found[-1]) if found else 0
 
 
 def names(course: Course) -> list[str]:
@@ -157,7 +114,7 @@ def test_a_fast_list_below_a_root_folder_finds_all(course: Course, home: Path) -
         body={"name": "ada", "mimeType": "application/vnd.google-apps.folder", "parents": [course.drive_id]}, **ALL
     )
     root = made.execute()["id"]
-    rclone = Rclone(course.rclone.drive, course.rclone.key_file, [f"--drive-root-folder-id={root}"])
+    rclone = Rclone(course.rclone.drive, course.rclone.key_file, (f"--drive-root-folder-id={root}", *OPTIONS))
     rclone.run("sync", str(home), ":drive:")
     again = rclone.run("sync", "--fast-list", str(home), ":drive:")
     assert transferred(again) == 0

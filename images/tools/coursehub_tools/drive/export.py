@@ -15,6 +15,7 @@ from . import arranging, bundle, look, manifest, parallel, plan, scan, state, up
 from .apply import Applying
 from .client import Client, RefusedError
 from .ignore import Ignore, student_lines
+from .lists import Lists
 from .manifest import Header
 from .objects import TOP, Drive, Fact
 from .reasons import Treatment
@@ -56,13 +57,15 @@ class Job:
         return self.state / state.folder_name(self.student)
 
 
-def run(job: Job, client: Client, report: Report) -> str:
+def run(job: Job, client: Client, report: Report, lists: Lists | None = None) -> str:
     """Export one student; return ``complete``, or ``unchanged`` where there was nothing to do.
+
+    ``lists`` is shared by students of one identity.
 
     Raises RefusedError, FailedError, OSError; what had been done by then is in the report and in the state.
     """
     with tree.top(job.source) as home, state.opened(job.own_state, job.student) as kept:
-        return _Export(job, Drive(client, job.student), kept, home, report).run()
+        return _Export(job, Drive(client, job.student), kept, home, report).run(lists)
 
 
 class _Export:
@@ -72,9 +75,13 @@ class _Export:
         self._state = kept
         self._home = home
         self._report = report
+        # What has been read once is not read for another plan.
+        self._read: dict[Row, Digest] = {}
 
-    def run(self) -> str:
+    def run(self, lists: Lists | None) -> str:
         found = self._scan()
+        if lists is not None and self._unchanged(found, lists):
+            return "unchanged"
         self._know()
         for attempt in (1, 2):
             header = self._top()
@@ -107,6 +114,15 @@ class _Export:
             ignored=found.ignored,
         )
         return found
+
+    def _unchanged(self, found: scan.Scan, lists: Lists) -> bool:
+        """Tell whether there is nothing to do, asking only what the other students of the identity ask as well."""
+        header, known = self._state.header, self._state.rows.get(("", MANIFEST))
+        if header is None or known is None or self._state.dirty or self._job.look:
+            return False
+        if header.folder != self._job.folder:
+            return False
+        return self._same(self._planned(found)) and lists.has(self._drive, header.drive, known.id, self._state.md5)
 
     def _know(self) -> None:
         """See that what we know of Drive is so: by one call if nothing happened, by a look at all if need be."""
@@ -177,22 +193,18 @@ class _Export:
         return plan.plan(base, wanted, digests, found.problems, prune=self._job.prune)
 
     def _digests(self, rows: Sequence[Row]) -> dict[str, Digest]:
-        digests: dict[str, Digest] = {}
-
         def read(row: Row) -> None:
             # What can't be read is met again, and named, when it is to be sent.
             with contextlib.suppress(OSError, scan.ChangedError), scan.opened(self._home, row) as file:
                 content = Content(file, row, lambda: scan.see_unchanged(file, row))
-                digests[row.path] = upload.digest(content)
+                self._read[row] = upload.digest(content)
 
-        parallel.each(read, rows, self._job.threads)
-        return digests
+        parallel.each(read, [row for row in rows if row not in self._read], self._job.threads)
+        return {row.path: self._read[row] for row in rows if row in self._read}
 
     def _apply(self, header: Header, steps: Plan) -> str:
         header = replace(header, problems=self._report.problems[:100])
-        old = self._state.header
-        same = old is not None and not self._state.dirty and not steps.actions
-        if same and _unordered(steps.settled) == _unordered(self._state.rows.values()):
+        if self._same(steps):
             return "unchanged"
         say(f"{shown(self._job.student)}: {len(steps.actions)} steps, {steps.bytes} bytes to send")
         rows = Applying(self._drive, self._state, self._home, self._report, threads=self._job.threads).run(
@@ -200,6 +212,12 @@ class _Export:
         )
         self._write_list(header, rows)
         return "complete"
+
+    def _same(self, steps: Plan) -> bool:
+        """Tell whether the last list says all that there is to say."""
+        if self._state.header is None or self._state.dirty or steps.actions:
+            return False
+        return _unordered(steps.settled) == _unordered(self._state.rows.values())
 
     def _write_list(self, header: Header, rows: list[Row]) -> None:
         """Put the list into Drive, which makes the export complete, and then where the next run looks first."""

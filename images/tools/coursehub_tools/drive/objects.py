@@ -109,6 +109,11 @@ class Drive:
         query = f"appProperties has {{ key='{STUDENT}' and value='{self.student}' }} and trashed = false"
         return map(_fact, self._list(drive, query, FIELDS))
 
+    def lists(self, drive: str) -> Iterator[Fact]:
+        """Yield the lists of all students that are in no bin. Lists may be late by minutes. Raises RefusedError."""
+        query = f"appProperties has {{ key='{ROLE}' and value='{MANIFEST}' }} and trashed = false"
+        return map(_fact, self._list(drive, query, FIELDS))
+
     def count(self, drive: str) -> int:
         """Return how many items a shared drive has, its bin included. Raises RefusedError."""
         return sum(1 for _file in self._list(drive, None, "id"))

@@ -10,7 +10,14 @@ Item = TypeVar("Item")
 
 
 def each(work: Callable[[Item], None], items: Iterable[Item], threads: int) -> None:
-    """Do the work for each of the items, in their order, some at a time; raise the first error when all have ended."""
+    """Do the work for each of the items, in their order, some at a time; raise the first error when all have ended.
+
+    One at a time needs no thread: who is told to end then ends at once.
+    """
+    if threads == 1:
+        for item in items:
+            work(item)
+        return
     todo = iter(items)
     lock = threading.Lock()
     errors: list[BaseException] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,14 @@ def read(text: str, command: str) -> list[Asked]:
     for one in asked:
         _check(one, command)
     return asked
+
+
+def by_identity(asked: Sequence[Asked]) -> list[list[Asked]]:
+    """Return the students of each identity, in the order in which they were asked for."""
+    rows: dict[tuple[str, str], list[Asked]] = {}
+    for one in asked:
+        rows.setdefault(one.identity, []).append(one)
+    return list(rows.values())
 
 
 def _student(common: dict[str, Any], values: Any, number: int) -> Asked:

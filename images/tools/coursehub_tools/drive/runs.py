@@ -1,7 +1,11 @@
-"""Students one after the other, each with a result of their own, and what one of them meets that all will meet."""
+"""Students with a result of their own each, and what one of them meets that all will meet.
+
+Those of one identity come one after the other, since Drive's pace is the identity's. Identities are side by side.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +14,9 @@ from typing import Any
 
 from .. import result
 from ..result import MOST_NAMES, FailedError, because, say, shown
-from . import credentials, export, importing, look, verify
+from . import credentials, export, importing, look, parallel, request, verify
 from .client import Client, LostError, RefusedError
+from .lists import Lists
 from .objects import Drive
 from .pacer import Bucket, Pacer, project_bucket
 from .reasons import Treatment
@@ -29,6 +34,9 @@ class Where:
     patience_s: float = 900.0
 
 
+# Students who each have an identity of their own. What all have in memory together is bounded by ``upload``.
+SIDE_BY_SIDE = 8
+
 GOOD = ("complete", "unchanged", "proven", "restored", "ready", "counted")
 # https://support.google.com/a/answer/7338880, bin included.
 MOST_ITEMS = 500_000
@@ -38,15 +46,19 @@ def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | N
     """Do what is asked for each student, whatever becomes of the others; return how many came to what."""
     if results is not None and not results.is_dir():
         raise FailedError(f"'{shown(str(results))}' is no folder for the results: make it first")
-    run = _Run(command, where)
-    outcomes: Counter[str] = Counter()
-    failed: list[str] = []
-    for one in asked:
-        done = run.one(one)
-        _tell(done, results)
-        outcomes[done["outcome"]] += 1
-        if done["outcome"] not in GOOD:
-            failed.append(one.student)
+    run = _Run(command, where, asked)
+    outcome: dict[str, str] = {}
+
+    def do(students: Sequence[Asked]) -> None:
+        for one in students:
+            done = run.one(one)
+            _tell(done, results)
+            outcome[one.student] = done["outcome"]
+
+    rows = request.by_identity(asked)
+    parallel.each(do, rows, min(len(rows), SIDE_BY_SIDE))
+    outcomes = Counter(outcome.values())
+    failed = [one.student for one in asked if outcome[one.student] not in GOOD]
     summary: dict[str, Any] = {"students": len(asked), **outcomes, "failed_students": failed}
     if failed:
         named = ", ".join(shown(name) for name in failed[:MOST_NAMES])
@@ -69,12 +81,23 @@ def _tell(done: dict[str, Any], results: Path | None) -> None:
             ) from None
 
 
+@dataclass(frozen=True)
+class _Identity:
+    """What students with one identity share: one token for all, one pace, and one look at their lists."""
+
+    credentials: Any
+    pacer: Pacer
+    lists: Lists | None
+
+
 class _Run:
-    def __init__(self, command: str, where: Where) -> None:
+    def __init__(self, command: str, where: Where, asked: Sequence[Asked]) -> None:
         self._do = _COMMANDS[command]
         self._where = where
-        self._pacers: dict[tuple[str, str], Pacer] = {}
-        self._project: Bucket | None = None
+        self._project: Bucket = project_bucket(asked[0].rates)
+        self._students = Counter(one.identity for one in asked)
+        self._identities: dict[tuple[str, str], _Identity] = {}
+        self._lock = threading.Lock()
         # What Drive has refused to all who go into a folder, or to all of an identity.
         self._closed: dict[object, RefusedError] = {}
         # That there is no way to Drive, where all that is asked is whether there is one.
@@ -87,8 +110,9 @@ class _Run:
             return report.result(outcome_of(closed), closed) | {"calls": 0}
         client: Client | None = None
         try:
-            client = self._client(asked)
-            outcome, more = self._do(asked, client, report)
+            shared = self._identity(asked)
+            client = self._client(shared)
+            outcome, more = self._do(Task(asked, client, report, shared.lists))
             done = report.result(outcome) | more
         except RefusedError as error:
             self._close(asked, error)
@@ -115,14 +139,18 @@ class _Run:
         elif error.treatment is Treatment.DAY:
             self._closed[asked.identity] = error
 
-    def _client(self, asked: Asked) -> Client:
-        if self._project is None:
-            self._project = project_bucket(asked.rates)
-        if asked.identity not in self._pacers:
-            self._pacers[asked.identity] = Pacer(asked.rates, self._project)
+    def _identity(self, asked: Asked) -> _Identity:
+        with self._lock:
+            if asked.identity not in self._identities:
+                loaded = credentials.load(asked.credentials, asked.subject, asked.student)
+                lists = Lists() if self._students[asked.identity] > 1 else None
+                self._identities[asked.identity] = _Identity(loaded, Pacer(asked.rates, self._project), lists)
+            return self._identities[asked.identity]
+
+    def _client(self, shared: _Identity) -> Client:
         return Client(
-            credentials.load(asked.credentials, asked.subject, asked.student),
-            self._pacers[asked.identity],
+            shared.credentials,
+            shared.pacer,
             address=self._where.address,
             timeout_s=self._where.timeout_s,
             patience_s=self._where.patience_s,
@@ -141,7 +169,18 @@ def _sentence(done: dict[str, Any]) -> str:
 Done = tuple[str, dict[str, Any]]
 
 
-def _export(asked: Asked, client: Client, report: Report) -> Done:
+@dataclass(frozen=True)
+class Task:
+    """One student's part of a run. ``lists`` is there where others have the same identity."""
+
+    asked: Asked
+    client: Client
+    report: Report
+    lists: Lists | None
+
+
+def _export(task: Task) -> Done:
+    asked = task.asked
     assert asked.source is not None  # noqa: S101 - the request was checked
     assert asked.state is not None  # noqa: S101
     job = export.Job(
@@ -157,22 +196,24 @@ def _export(asked: Asked, client: Client, report: Report) -> Done:
         asked.look,
         asked.writes_per_second,
     )
-    return export.run(job, client, report), {}
+    return export.run(job, task.client, task.report, task.lists), {}
 
 
-def _verify(asked: Asked, client: Client, _report: Report) -> Done:
+def _verify(task: Task) -> Done:
+    asked = task.asked
     job = verify.Job(asked.student, asked.folder, asked.sample, asked.seed, asked.state, asked.threads, asked.name)
-    return "proven", verify.run(job, client)
+    return "proven", verify.run(job, task.client)
 
 
-def _import(asked: Asked, client: Client, report: Report) -> Done:
+def _import(task: Task) -> Done:
+    asked = task.asked
     assert asked.disk is not None  # noqa: S101 - the request was checked
     job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name)
-    return "restored", importing.run(job, client, report)
+    return "restored", importing.run(job, task.client, task.report)
 
 
-def _check(asked: Asked, client: Client, _report: Report) -> Done:
-    drive = Drive(client, asked.student)
+def _check(task: Task) -> Done:
+    asked, drive = task.asked, Drive(task.client, task.asked.student)
     shared = look.shared_drive(drive, asked.student, asked.folder)
     if not asked.folder:
         # An id costs little, and nobody without a right to make files gets one.
@@ -182,8 +223,8 @@ def _check(asked: Asked, client: Client, _report: Report) -> Done:
     return "ready", {"shared_drive": shared}
 
 
-def _count(asked: Asked, client: Client, _report: Report) -> Done:
-    drive = Drive(client, asked.student)
+def _count(task: Task) -> Done:
+    asked, drive = task.asked, Drive(task.client, task.asked.student)
     shared = look.shared_drive(drive, asked.student, asked.folder)
     if not shared:
         raise FailedError(
@@ -193,7 +234,7 @@ def _count(asked: Asked, client: Client, _report: Report) -> Done:
     return "counted", {"shared_drive": shared, "items": items, "items_left": max(0, MOST_ITEMS - items)}
 
 
-_COMMANDS: dict[str, Callable[[Asked, Client, Report], Done]] = {
+_COMMANDS: dict[str, Callable[[Task], Done]] = {
     "export": _export,
     "verify": _verify,
     "import": _import,

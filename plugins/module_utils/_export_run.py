@@ -54,6 +54,8 @@ class Run:
         self._check_mode = check_mode
         self._outcomes: dict[str, _exports.Outcome] = {}
         self._accounts: dict[str, _accounts.Account] = {}
+        # The disks that say of no export.
+        self._new: set[str] = set()
         # What Drive has said to one student and would say to all: that it takes no more today, or nothing there.
         self._closed = ""
         self._until = ""
@@ -70,6 +72,7 @@ class Run:
         exporter.check_priority(parameters["priority_class"])
         disks, without_consent, problems = self._with_credentials(exporter, state.choice.disks, accounts)
         self._accounts = {claim: accounts[disk.student] for claim, disk in disks.items()}
+        self._new = {claim for claim, disk in disks.items() if not disk.drive_export}
         shots, fresh, empty = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
         problems = empty | problems
         if problems and parameters["students"]:
@@ -213,7 +216,7 @@ class Run:
         if told["failed"]:
             raise CoursehubError(f"the shared drive's items can't be counted: {told['failed']}")
         left = int(told["items_left"])
-        new = sum(not disks[claim].drive_export for claim in good)
+        new = sum(claim in self._new for claim in good)
         if left < LEAST_ITEMS * new:
             raise CoursehubError(
                 f"the shared drive has room for {left} items, and {new} students have no export in it yet: it takes"
@@ -370,7 +373,8 @@ class Run:
         state: str = "",
         clones: Mapping[str, str] | None = None,
     ) -> _exporter.Task:
-        people = [_exporter.Person(self._accounts[claim], (clones or {}).get(claim, "")) for claim in claims]
+        disks = clones or {}
+        people = [_exporter.Person(self._accounts[one], disks.get(one, ""), one in self._new) for one in claims]
         return _exporter.Task(
             name, command, people, common, state, self._parameters["api_address"], self._parameters["priority_class"]
         )

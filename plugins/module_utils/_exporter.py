@@ -55,6 +55,8 @@ class Person:
 
     account: _accounts.Account
     claim: str = ""
+    # Whether the student's disk says of no export.
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def request(task: Task) -> Object:
             "subject": person.account.subject,
             "name": person.account.name,
             **({place: f"/homes/{number}"} if person.claim else {}),
+            **({"new": True} if person.new and task.command == "export" else {}),
         }
         for number, person in enumerate(task.people)
     ]

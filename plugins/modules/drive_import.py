@@ -41,6 +41,12 @@ options:
     description: Whether an export that never came to its end is brought back as far as it is there.
     type: bool
     default: false
+  gone:
+    description:
+      - Whether what was no longer at home when it was exported last comes back too, where nothing else has its place.
+        Drive has it until it is pruned.
+    type: bool
+    default: false
   students_per_job:
     description: Students in one Job.
     type: int
@@ -231,7 +237,7 @@ class Run:
             if not good:
                 return
             people = [_exporter.Person(accounts[student], self._outcomes[student].disk) for student in good]
-            common = {"folder": parameters["folder"], "partial": parameters["partial"]}
+            common = {"folder": parameters["folder"], "partial": parameters["partial"], "gone": parameters["gone"]}
             task = _exporter.Task(
                 f"drive-import-{number}",
                 "import",
@@ -275,6 +281,7 @@ def main() -> None:
             "size": {"type": "str"},
             "storage_class": {"type": "str"},
             "partial": {"type": "bool", "default": False},
+            "gone": {"type": "bool", "default": False},
             "students_per_job": {"type": "int", "default": 5},
             "concurrency": {"type": "int", "default": 4},
             "priority_class": {"type": "str", "default": ""},

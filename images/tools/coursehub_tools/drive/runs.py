@@ -156,6 +156,7 @@ def _export(asked: Asked, client: Client, report: Report) -> Done:
         asked.threads,
         asked.look,
         asked.writes_per_second,
+        asked.new,
     )
     return export.run(job, client, report), {}
 
@@ -167,7 +168,7 @@ def _verify(asked: Asked, client: Client, _report: Report) -> Done:
 
 def _import(asked: Asked, client: Client, report: Report) -> Done:
     assert asked.disk is not None  # noqa: S101 - the request was checked
-    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name)
+    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name, asked.gone)
     return "restored", importing.run(job, client, report)
 
 

@@ -541,3 +541,31 @@ def test_what_a_killed_pod_told_counts_and_the_others_have_a_job_each(course: Co
     assert "takes more memory than the 512Mi of a pod" in failed["failed"]
     students = [[one["student"] for one in asked["students"]] for asked in course.jobs.requests("export")]
     assert students == [["ann", "bob", "cleo"], ["bob"], ["cleo"]]
+
+
+def test_a_disk_that_was_never_exported_is_told_of(course: Course) -> None:
+    course.run(students=["ann"], all_students=False)
+    course.run(look=True)
+    last = course.jobs.requests("export")[-1]["students"]
+    assert {one["student"]: one.get("new", False) for one in last} == {"ann": False, "bob": True}
+
+
+def test_a_run_that_has_lost_its_lock_removes_nothing_of_the_next_one(course: Course) -> None:
+    lost: list[str] = []
+
+    def still_alone() -> None:
+        if lost:
+            raise CoursehubError("the lock was lost")
+
+    def answer(command: str, asked: Object) -> Object:
+        if command == "export":
+            lost.append(command)
+            course.api.asked.clear()
+        return told(command, asked)
+
+    course.students.course.still_alone = still_alone
+    course.jobs.answer = answer
+    with pytest.raises(CoursehubError, match="the lock was lost"):
+        course.run()
+    assert course.api.asked_for("DELETE") == []
+    assert not [path for path in course.api.asked_for("PATCH") if path.startswith(VOLUMES)]

@@ -29,6 +29,7 @@ PARAMETERS = {
     "size": None,
     "storage_class": None,
     "partial": False,
+    "gone": False,
     "students_per_job": 5,
     "concurrency": 2,
     "priority_class": "",

@@ -156,7 +156,7 @@ class Run:
         # Fewer slots with work than may run at once: each goes faster.
         at_once = min(self._parameters["concurrency"], len(slots))
         identities = [self._accounts[claim].identity for claim in disks]
-        rates = _slots.share(_rates(self._parameters), at_once, identities)
+        rates = _slots.share(_slots.rates(self._parameters), at_once, identities)
         self._check(exporter, disks, _exporter.common(self._parameters, rates), at_once)
         items_left = self._count(exporter, disks, _exporter.common(self._parameters, rates))
         bodies = {
@@ -382,15 +382,6 @@ class Run:
     def _fail(self, errors: Mapping[str, CoursehubError | str]) -> None:
         for claim, error in errors.items():
             self._outcomes[claim].failed, self._outcomes[claim].done = str(error), []
-
-
-def _rates(parameters: Mapping[str, Any]) -> _slots.Rates:
-    return _slots.Rates(
-        parameters["identity_units_per_minute"],
-        parameters["project_units_per_minute"],
-        parameters["writes_per_second"],
-        parameters["bytes_per_day"],
-    )
 
 
 def _is_few(items_left: int | None) -> bool:

@@ -123,6 +123,7 @@ without_disk:
 """
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -137,7 +138,6 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _imports,
     _lock,
     _names,
-    _restore,
     _slots,
     _workers,
 )
@@ -160,6 +160,8 @@ class Run:
         self._parameters = parameters
         self._check_mode = check_mode
         self._outcomes: dict[str, _imports.Outcome] = {}
+        # The new disks that are there already.
+        self._there: dict[str, Object] = {}
 
     def __call__(self) -> Object:
         parameters = self._parameters
@@ -203,6 +205,7 @@ class Run:
             outcome = self._outcomes[student] = _imports.Outcome(student, name)
             found = self._course.kube.get(*_claims.CLAIM, name, self._course.namespace)
             if found is not None:
+                self._there[student] = found
                 try:
                     outcome.taken = _imports.taken_of(found, student)
                 except CoursehubError as error:
@@ -219,12 +222,21 @@ class Run:
         deadline: float,
     ) -> None:
         parameters = self._parameters
-        batches = dict(enumerate(_slots.batches(list(bodies), parameters["students_per_job"])))
         claims = _claims.Claims(self._course.kube, self._course.namespace, deadline)
+        # Those that are there already, of a run that failed, may be of different zones: no node could have them all.
+        zones: dict[str, list[str]] = {}
+        for student in bodies:
+            volume = self._there.get(student, {}).get("spec", {}).get("volumeName", "")
+            zones.setdefault(_slots.topology(claims.volume(volume)), []).append(student)
+        size = parameters["students_per_job"]
+        batches = dict(enumerate(batch for every in zones.values() for batch in _slots.batches(every, size)))
+        at_once = min(parameters["concurrency"], len(batches))
+        rates = _slots.share(_slots.rates(parameters), at_once, [accounts[student].identity for student in bodies])
 
         def one(number: int) -> None:
             # One node for all, which the Job's pod can then use.
-            node = _restore.choose_node(self._course.kube.list("v1", "Node"), None)
+            first = batches[number][0]
+            node = claims.node_for(self._there.get(first) or bodies[first])
             good = []
             for student in batches[number]:
                 name = bodies[student]["metadata"]["name"]
@@ -237,7 +249,7 @@ class Run:
             if not good:
                 return
             people = [_exporter.Person(accounts[student], self._outcomes[student].disk) for student in good]
-            common = {"folder": parameters["folder"], "partial": parameters["partial"], "gone": parameters["gone"]}
+            common = {name: parameters[name] for name in ("folder", "partial", "gone")} | asdict(rates)
             task = _exporter.Task(
                 f"drive-import-{number}",
                 "import",
@@ -250,7 +262,7 @@ class Run:
             for student in good:
                 self._note(claims, student, told[student])
 
-        _results, errors = self._course.each("importing homes", batches, one, parameters["concurrency"])
+        _results, errors = self._course.each("importing homes", batches, one, at_once)
         for number, error in errors.items():
             for student in batches[number]:
                 self._fail(student, str(error))

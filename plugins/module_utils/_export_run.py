@@ -69,7 +69,7 @@ class Run:
         students = [disk.student for disk in state.choice.disks]
         accounts = _accounts.accounts(students, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
-        exporter.check_priority(parameters["priority_class"])
+        exporter.check_priority(parameters["priority_class"], parameters["concurrency"])
         disks, without_consent, problems = self._with_credentials(exporter, state.choice.disks, accounts)
         self._accounts = {claim: accounts[disk.student] for claim, disk in disks.items()}
         self._new = {claim for claim, disk in disks.items() if not disk.drive_export}

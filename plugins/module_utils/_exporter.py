@@ -34,6 +34,8 @@ STATE_SIZE = "1Gi"
 MEMORY = "512Mi"
 # Seconds without an answer of Drive after which a check is over.
 ASKING_S = "60"
+# The ResourceQuota that the role makes for the Jobs' pods.
+QUOTA = "drive-export"
 # What is to be done about a node that keeps a pod and its disks, and has gone.
 AWAY = (
     "its pod is on the node {node}, which is not ready: if that machine is off, delete the node, or taint it"

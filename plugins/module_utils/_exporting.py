@@ -130,15 +130,26 @@ class Exporter:
         for name, error in errors.items():
             raise CoursehubError(f"{name}, which an earlier run left, can't be removed: {error}") from error
 
-    def check_priority(self, name: str) -> None:
-        """See that there is a PriorityClass of a name, or none is asked for: without it no pod of a Job would be made.
+    def check_priority(self, name: str, jobs: int) -> None:
+        """See that there is a PriorityClass of a name, or none is asked for, and room for so many Jobs at once: without
+        them no pod of a Job would be made.
 
-        The role makes it with the network policy that lets the Jobs out. Raises CoursehubError.
+        The role makes it with its quota, and the network policy that lets the Jobs out. Raises CoursehubError.
         """
-        if name and self._kube.get("scheduling.k8s.io/v1", "PriorityClass", name) is None:
+        if not name:
+            return
+        if self._kube.get("scheduling.k8s.io/v1", "PriorityClass", name) is None:
             raise CoursehubError(
                 f"there is no PriorityClass {name}: set coursehub_drive_export_owner in the inventory and run the"
                 " playbook site, which makes it, or leave out priority_class"
+            )
+        quota = self._kube.get("v1", "ResourceQuota", _exporter.QUOTA, self._namespace) or {}
+        # One of them is for a pod that is about to be gone.
+        room = int(quota.get("spec", {}).get("hard", {}).get("pods", jobs + 1)) - 1
+        if jobs > room:
+            raise CoursehubError(
+                f"concurrency is {jobs}, and the quota {_exporter.QUOTA} of {self._namespace} has room for {room}: set"
+                " coursehub_drive_export_concurrency in the inventory and run the playbook site, or lower it"
             )
 
     def secrets(self, accounts: Iterable[_accounts.Account]) -> tuple[dict[str, str], dict[str, str]]:

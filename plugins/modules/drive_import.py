@@ -174,7 +174,7 @@ class Run:
         columns = _disks.read_lines(roster, sorted(self._wanted_columns)) if roster else {}
         accounts = _accounts.accounts(disks, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
-        exporter.check_priority(parameters["priority_class"])
+        exporter.check_priority(parameters["priority_class"], parameters["concurrency"])
         absent, wrong = exporter.secrets(accounts.values())
         if absent or wrong:
             no_key = [f"{why}: put what Google gave you there" for why in absent.values()]

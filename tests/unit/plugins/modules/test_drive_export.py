@@ -569,3 +569,12 @@ def test_a_run_that_has_lost_its_lock_removes_nothing_of_the_next_one(course: Co
         course.run()
     assert course.api.asked_for("DELETE") == []
     assert not [path for path in course.api.asked_for("PATCH") if path.startswith(VOLUMES)]
+
+
+def test_more_jobs_than_the_quota_lets_are_refused(course: Course) -> None:
+    course.api.put("/apis/scheduling.k8s.io/v1/priorityclasss/low", {"metadata": {"name": "low"}})
+    quota = {"metadata": {"name": "drive-export"}, "spec": {"hard": {"pods": "5"}}}
+    course.api.put(f"/api/v1/namespaces/{NAMESPACE}/resourcequotas/drive-export", quota)
+    with pytest.raises(CoursehubError, match="concurrency is 5, and the quota drive-export of students has room for 4"):
+        course.run(priority_class="low", concurrency=5)
+    assert course.run(priority_class="low", concurrency=4)["exported"] == 2

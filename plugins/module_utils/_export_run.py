@@ -44,9 +44,7 @@ class Run:
     def __init__(self, course: _course.Course, parameters: dict[str, Any], check_mode: bool) -> None:
         _accounts.check(parameters)
         self._columns_wanted = _accounts.wanted_columns(parameters)
-        for name in ("concurrency", "students_per_job"):
-            if parameters[name] < 1:
-                raise CoursehubError(f"{name} is {parameters[name]}: set it to 1 at least")
+        _exporter.check(parameters)
         if parameters["snapshot"] == _exports.FRESH and not parameters["snapshot_class"]:
             raise CoursehubError("snapshot: fresh needs snapshot_class, the VolumeSnapshotClass: set it")
         self._course = course
@@ -171,7 +169,7 @@ class Run:
         self._fail(failed)
         shots.update(taken)
         for claim, shot in taken.items():
-            self._outcomes[claim].snapshot = shot.name
+            self._outcomes[claim].snapshot, self._outcomes[claim].took = shot.name, True
         left = {slot: [claim for claim in claims if not self._outcomes[claim].failed] for slot, claims in slots.items()}
         with self._course.progress.phase("exporting homes", sum(map(len, left.values()))) as phase:
             _results, errors = _bulk.each(
@@ -190,7 +188,7 @@ class Run:
         people: dict[tuple[str, str], str] = {}
         for claim in disks:
             people.setdefault(self._accounts[claim].identity, claim)
-        lists = dict(enumerate(_slots.batches(list(people.values()), _exporter.CHECKED_TOGETHER)))
+        lists = dict(enumerate(_slots.batches(list(people.values()), _exporter.MOST_TOGETHER)))
 
         def one(number: int) -> dict[str, Object]:
             return exporter.run(self._task(f"drive-check-{number}", "check", lists[number], common))

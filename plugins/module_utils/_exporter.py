@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _bulk, _names, _restore, _slots
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import parse_time
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import MANAGED_BY
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._worker import HOPELESS, UID, why_waiting
 
@@ -47,8 +48,8 @@ CONTAINER = "exporter"
 TRIES = 6
 # A Job whose run was killed goes by itself at last, where no other run sweeps it.
 KEPT_S = 86400
-# Students whom one Job checks: the request is one variable, which Linux lets have 128 KiB.
-CHECKED_TOGETHER = 100
+# Students of one Job: the request is one variable, which Linux lets have 128 KiB.
+MOST_TOGETHER = 100
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,15 @@ class Task:
     state: str = ""
     api_address: str = ""
     priority_class: str = ""
+
+
+def check(parameters: Mapping[str, Any]) -> None:
+    """Raise CoursehubError for numbers of Jobs, or of students in them, that can't be."""
+    for name in ("concurrency", "students_per_job"):
+        if parameters[name] < 1:
+            raise CoursehubError(f"{name} is {parameters[name]}: set it to 1 at least")
+    if parameters["students_per_job"] > MOST_TOGETHER:
+        raise CoursehubError(f"students_per_job is {parameters['students_per_job']}: set it to {MOST_TOGETHER} at most")
 
 
 def common(parameters: Mapping[str, Any], rates: _slots.Rates) -> Object:
@@ -294,7 +304,8 @@ def told_at_end(pod: Object) -> str:
 def results(log: str, students: Collection[str]) -> dict[str, Object]:
     """Return what a log tells of students: of several lines of one student the last counts."""
     found: dict[str, Object] = {}
-    for line in log.splitlines():
+    # Not splitlines(): in JSON a name may have U+2028 as it is.
+    for line in log.split("\n"):
         if line.startswith("{"):
             try:
                 told = json.loads(line)

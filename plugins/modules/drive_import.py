@@ -153,9 +153,7 @@ class Run:
         _accounts.check(parameters)
         _names.check_new_disk(parameters["new_disk"])
         self._wanted_columns = _accounts.wanted_columns(parameters)
-        for name in ("concurrency", "students_per_job"):
-            if parameters[name] < 1:
-                raise CoursehubError(f"{name} is {parameters[name]}: set it to 1 at least")
+        _exporter.check(parameters)
         self._course = course
         self._parameters = parameters
         self._check_mode = check_mode

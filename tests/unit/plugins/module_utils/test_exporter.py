@@ -64,6 +64,11 @@ def test_of_a_student_the_last_line_counts() -> None:
     assert _exporter.results("\n".join(lines), ["ann", "bob"]) == {"ann": {"student": "ann", "outcome": "complete"}}
 
 
+def test_a_line_ends_where_the_exporter_ends_it() -> None:
+    told = {"student": "a\u2028b", "outcome": "complete"}
+    assert _exporter.results(json.dumps(told, ensure_ascii=False) + "\n", ["a\u2028b"]) == {"a\u2028b": told}
+
+
 @given(log=st.text())
 def test_no_log_is_an_error(log: str) -> None:
     assert set(_exporter.results(log, ["ann"])) <= {"ann"}

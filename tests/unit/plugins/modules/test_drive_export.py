@@ -196,6 +196,7 @@ def test_a_secret_that_does_not_do_is_no_lacking_consent(course: Course, answer:
         ({"snapshot": "monday", "students": ["ann"], "all_students": False}, "ann: there is no snapshot monday"),
         ({"snapshot": "fresh", "snapshot_class": None}, "needs snapshot_class"),
         ({"concurrency": 0}, "set it to 1 at least"),
+        ({"students_per_job": 101}, "students_per_job is 101: set it to 100 at most"),
         ({"priority_class": "low"}, "there is no PriorityClass low: set coursehub_drive_export_owner"),
     ],
 )
@@ -309,6 +310,12 @@ def test_a_fresh_snapshot_is_taken_of_those_that_may_have_changed(course: Course
     record = course.record("ann")
     assert record is not None
     assert record.snapshot != "disk-ann-20261124-100000"
+
+
+def test_a_snapshot_that_was_taken_is_a_change_whatever_came_after(course: Course) -> None:
+    course.jobs.answer = refusing("ann", "full")
+    result = course.run(snapshot="fresh", students=["ann"], all_students=False)
+    assert (result["changed"], len(result["failures"])) == (True, 1)
 
 
 def test_rates_are_shared_by_the_jobs_of_one_identity(course: Course) -> None:

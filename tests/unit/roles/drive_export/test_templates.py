@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,14 @@ def test_the_quota_is_the_one_that_the_modules_look_at() -> None:
     found = objects("jobs", coursehub_drive_export_concurrency=7)
     assert found[("ResourceQuota", _exporter.QUOTA)]["spec"]["hard"]["pods"] == "8"
     (rights,) = (
-        rule
-        for rule in objects("rights")[("Role", "drive-export")]["rules"]
-        if rule["resources"] == ["resourcequotas"]
+        rule for rule in objects("rights")[("Role", "drive-export")]["rules"] if rule["resources"] == ["resourcequotas"]
     )
     assert rights["resourceNames"] == [_exporter.QUOTA]
+
+
+def test_no_network_leads_to_the_metadata_address() -> None:
+    metadata = ipaddress.ip_network("169.254.0.0/16")
+    networks = [str(metadata.supernet(new_prefix=bits)) for bits in range(16)] + ["142.250.0.0/15"]
+    policy = objects("jobs", coursehub_drive_export_networks=networks)[("NetworkPolicy", "drive-export")]
+    blocks = [one["to"][0]["ipBlock"] for one in policy["spec"]["egress"][1:]]
+    assert [block.get("except", []) for block in blocks] == [[str(metadata)]] * 16 + [[]]

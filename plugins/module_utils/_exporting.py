@@ -19,6 +19,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disks,
     _exporter,
+    _exporter_pods,
     _restore,
     _slots,
     _snapshots,
@@ -273,7 +274,7 @@ class Exporter:
 
     def _await(self, name: str, students: list[str]) -> _End:
         def done(found: list[Object]) -> bool:
-            return not found or _exporter.ended(found[0]) is not None
+            return not found or _exporter_pods.ended(found[0]) is not None
 
         at_work = time.monotonic()
         while True:
@@ -282,16 +283,16 @@ class Exporter:
             pods = self._pods(name)
             if not found:
                 return _End({}, f"its Job {name} is gone: was it removed by hand? {_bulk.AGAIN}")
-            why = _exporter.ended(found[0])
+            why = _exporter_pods.ended(found[0])
             if why is not None:
                 return self._told(pods, students, why)
-            if hopeless := _exporter.hopeless(pods):
+            if hopeless := _exporter_pods.hopeless(pods):
                 return _End({}, hopeless)
             if time.monotonic() >= self._deadline:
                 return _End({}, NOT_DONE)
             if lost := self._lost(pods):
                 return _End({}, lost)
-            waits = _exporter.why_not_started(pods)
+            waits = _exporter_pods.why_not_started(pods)
             if not waits:
                 at_work = time.monotonic()
             elif time.monotonic() >= at_work + START_S:
@@ -300,23 +301,23 @@ class Exporter:
     def _told(self, pods: list[Object], students: list[str], why: str) -> _End:
         """Return what all pods of a Job that has ended told: one that was killed may have told of some."""
         told: dict[str, Object] = {}
-        for pod in _exporter.by_age(pods):
-            if _exporter.exit_code(pod) is not None:
-                told |= _exporter.results(self._log(pod["metadata"]["name"]), students)
-        last = _exporter.last_pod(pods)
-        said = _exporter.told_at_end(last) if last and why and not told else ""
+        for pod in _exporter_pods.by_age(pods):
+            if _exporter_pods.exit_code(pod) is not None:
+                told |= _exporter_pods.results(self._log(pod["metadata"]["name"]), students)
+        last = _exporter_pods.last_pod(pods)
+        said = _exporter_pods.told_at_end(last) if last and why and not told else ""
         if said:
             return _End(told, said)
         if last or not why:
             return _End(told, "nothing is known of its end: the log of its pod is lost", again=True)
-        killed = f"its Job ended without a result: {why}{_exporter.why_killed(pods)}"
+        killed = f"its Job ended without a result: {why}{_exporter_pods.why_killed(pods)}"
         return _End(told, killed, again=len(students) > 1)
 
     def _lost(self, pods: list[Object]) -> str:
         now = datetime.now(UTC)
-        going = [pod for pod in pods if _exporter.going_s(pod, now) >= LOST_S]
-        node = _exporter.node_away(going, self._kube.list("v1", "Node")) if going else ""
-        return _exporter.AWAY.format(node=node) if node else ""
+        going = [pod for pod in pods if _exporter_pods.going_s(pod, now) >= LOST_S]
+        node = _exporter_pods.node_away(going, self._kube.list("v1", "Node")) if going else ""
+        return _exporter_pods.AWAY.format(node=node) if node else ""
 
     def _pods(self, job: str) -> list[Object]:
         return self._kube.list(*POD, self._namespace, labelSelector=f"{_exporter.JOB_NAME_LABEL}={job}")
@@ -340,8 +341,8 @@ class Exporter:
         selector = f"metadata.name={name}"
         left = self._kube.wait(*JOB, self._namespace, lambda found: not found, deadline, fieldSelector=selector)
         for item in left:
-            node = _exporter.node_away(self._pods(name), self._kube.list("v1", "Node"))
-            why = _exporter.AWAY.format(node=node) if node else f"look at its pods, then {_bulk.AGAIN}"
+            node = _exporter_pods.node_away(self._pods(name), self._kube.list("v1", "Node"))
+            why = _exporter_pods.AWAY.format(node=node) if node else f"look at its pods, then {_bulk.AGAIN}"
             sentence = f"the Job {name} does not go: {why}"
             self._held |= dict.fromkeys(_exporter.claims_of(item), sentence)
             self.warnings.append(sentence)

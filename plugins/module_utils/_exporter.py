@@ -1,6 +1,6 @@
 # Copyright (c) 2026 the coursehub authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Jobs that run the exporter (``coursehub_tools.drive``) for some students, and what they tell; without I/O.
+"""Jobs that run the exporter (``coursehub_tools.drive``) for some students, and their disks; without I/O.
 
 A Job and not a pod, since a pod that is killed has to be followed by another one, which goes on. What it tells of each
 student is a line of its log: a termination message has room for one or two.

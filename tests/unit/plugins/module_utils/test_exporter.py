@@ -1,4 +1,4 @@
-"""The exporter's Jobs, and what they tell."""
+"""The exporter's Jobs."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _exporter_pods
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exporter_pods
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,3 +65,33 @@ def test_a_pod_that_will_never_start_is_not_waited_for() -> None:
     item = {"status": {"containerStatuses": [{"state": {"waiting": waiting}}]}}
     assert _exporter_pods.hopeless([pod("1", 0), item]) == "its pod can't start: no such image"
     assert _exporter_pods.hopeless([pod("1", 0)]) == ""
+
+
+def pending(created: str, scheduled: str) -> dict[str, object]:
+    conditions = [{"type": "PodScheduled", "status": scheduled}]
+    return {
+        "metadata": {"name": "p", "creationTimestamp": created},
+        "status": {"phase": "Pending", "conditions": conditions},
+    }
+
+
+def test_of_several_pods_the_newest_tells_whether_the_job_is_at_work() -> None:
+    assert "it has no pod" in _exporter_pods.why_not_started([])
+    assert "waits for its disks or its image" in _exporter_pods.why_not_started([pending("2", "True"), pod("1", 137)])
+    assert _exporter_pods.why_not_started([pending("1", "True"), pod("2", None)]) == ""
+    assert _exporter_pods.why_not_started([pending("1", "False")]) == ""
+
+
+def test_a_node_that_is_not_ready_or_gone_is_named() -> None:
+    ready = {"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    away = {"metadata": {"name": "b"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}
+    pods = [{"spec": {"nodeName": name}} for name in ("a", "b")]
+    assert _exporter_pods.node_away(pods, [ready, away]) == "b"
+    assert _exporter_pods.node_away(pods, [ready]) == "b"
+    assert _exporter_pods.node_away([pods[0], {"spec": {}}], [ready]) == ""
+
+
+def test_a_pod_is_on_its_way_out_from_when_it_should_have_ended() -> None:
+    now = _disks.parse_time("2026-11-24T10:05:00Z")
+    assert _exporter_pods.going_s({"metadata": {"deletionTimestamp": "2026-11-24T10:00:00Z"}}, now) == 300
+    assert _exporter_pods.going_s({"metadata": {}}, now) == 0

@@ -68,21 +68,25 @@ class Exporter:
         self._claims = _claims.Claims(course.kube, course.namespace, deadline)
         # In each Job's name: one of an earlier run that does not go is not taken for ours.
         self._run = uuid.uuid4().hex[:6]
-        # Why claims can't be used: a Job that does not go has them.
-        self._held: dict[str, str] = {}
+        # The Jobs that did not go, by the claims that they have, and what to do about them.
+        self._held: dict[str, tuple[str, str]] = {}
         # What could not be removed, in sentences.
         self.warnings: list[str] = []
 
-    def _patient(self, seconds: float) -> _claims.Claims:
-        until = min(self._deadline, time.monotonic() + seconds)
-        return _claims.Claims(self._kube, self._namespace, until)
+    def await_bound(self, claim: str, complaint: str) -> Object:
+        """Wait some minutes until a claim has its volume; return the claim. Raises CoursehubError."""
+        until = min(self._deadline, time.monotonic() + BOUND_S)
+        return _claims.Claims(self._kube, self._namespace, until).await_bound(claim, complaint)
 
     def see_going(self, claim: str = "") -> None:
         """Raise CoursehubError where nothing more is to be begun: the time is over, or a Job that stays has a claim."""
         if time.monotonic() >= self._deadline:
             raise CoursehubError(NOT_DONE)
         if claim in self._held:
-            raise CoursehubError(self._held[claim])
+            job, sentence = self._held[claim]
+            if self._kube.get(*JOB, job, self._namespace) is not None:
+                raise CoursehubError(sentence)
+            del self._held[claim]
 
     def sweep(self) -> None:
         """Remove what a run that was killed has left: its Jobs, its clones, and their volumes. States stay."""
@@ -117,6 +121,7 @@ class Exporter:
         self._course.still_alone()
         found = self._claims.get(name)
         if found is not None and _exporter.is_clone(found):
+            # Also where the time is over.
             _claims.Claims(self._kube, self._namespace, time.monotonic() + CLEANING_S).release(name)
 
     def _release_all(self, names: Iterable[str]) -> None:
@@ -209,7 +214,7 @@ class Exporter:
                 " to a disk whose name does not begin so"
             )
         complaint = f"no disk could be made from the snapshot {shot.name}: look why (kubectl describe pvc {name})"
-        found = self._patient(BOUND_S).await_bound(name, complaint)
+        found = self.await_bound(name, complaint)
         # At once: a run that is killed from here on leaves nothing that costs.
         self._claims.let_go(found["spec"]["volumeName"])
         return name
@@ -235,7 +240,7 @@ class Exporter:
         node = self._claims.node_for(self._own(disk))
         self._claims.create(_exporter.state_claim(slot, self._namespace, disk.storage_class, node))
         complaint = f"the claim {slot.claim} for the exporter's state got no volume: look why (kubectl describe pvc)"
-        found = self._patient(BOUND_S).await_bound(slot.claim, complaint)
+        found = self.await_bound(slot.claim, complaint)
         # Else its volume would stay, and cost, when somebody removes the claim.
         self._claims.let_go(found["spec"]["volumeName"])
 
@@ -344,5 +349,5 @@ class Exporter:
             node = _exporter_pods.node_away(self._pods(name), self._kube.list("v1", "Node"))
             why = _exporter_pods.AWAY.format(node=node) if node else f"look at its pods, then {_bulk.AGAIN}"
             sentence = f"the Job {name} does not go: {why}"
-            self._held |= dict.fromkeys(_exporter.claims_of(item), sentence)
+            self._held |= dict.fromkeys(_exporter.claims_of(item), (name, sentence))
             self.warnings.append(sentence)

@@ -192,6 +192,7 @@ class Run:
             "changed": any(one.changed for one in outcomes),
             "students": [vars(one) for one in outcomes],
             "without_disk": [] if parameters["students"] else list(choice.without_disk),
+            **({"warnings": exporter.warnings} if exporter.warnings else {}),
             "diff": {"before": "", "after": "".join(f"{one.disk}\n" for one in outcomes if one.changed)},
         }
 
@@ -240,7 +241,8 @@ class Run:
                 name = bodies[student]["metadata"]["name"]
                 try:
                     claims.create(_imports.on_node(bodies[student], node))
-                    claims.await_bound(name, f"the new disk {name} got no volume")
+                    why = f"the new disk {name} got no volume: look why (kubectl describe pvc {name})"
+                    exporter.await_bound(name, why)
                     good.append(student)
                 except CoursehubError as error:
                     self._fail(student, str(error))

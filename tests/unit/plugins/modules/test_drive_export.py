@@ -526,6 +526,9 @@ def test_a_job_that_does_not_go_fails_its_slot_alone(course: Course) -> None:
     )
     assert result["exported"] == 4 - len(struck)
     assert len(result["warnings"]) == 1
+    # It goes in the end.
+    course.jobs.made.clear()
+    assert course.run(concurrency=2)["exported"] == len(struck)
 
 
 def test_what_a_killed_pod_told_counts_and_the_others_have_a_job_each(course: Course) -> None:

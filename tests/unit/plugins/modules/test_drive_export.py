@@ -440,9 +440,24 @@ def test_a_job_that_does_not_start_keeps_its_slot_for_some_minutes(course: Cours
 @pytest.mark.usefixtures("impatient")
 def test_a_job_that_waits_for_a_node_is_waited_for(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
-    course.jobs.hold = first("ann", {"status": {"phase": "Pending", "conditions": waits}})
-    (failed,) = course.run(students_per_job=1, students=["ann"], all_students=False, wait_timeout=1)["failures"]
+    held = first("ann", {"status": {"phase": "Pending", "conditions": waits}})
+    clock, late, step = time.monotonic, [0.0], [0.0]
+
+    def monotonic() -> float:
+        late[0] += step[0]
+        return clock() + late[0]
+
+    def hold(job: Object) -> Object | None:
+        found = held(job)
+        # From here on each look at the clock is a second later.
+        step[0] = 1.0 if found else step[0]
+        return found
+
+    monkeypatch.setattr(time, "monotonic", monotonic)
+    course.jobs.hold = hold
+    (failed,) = course.run(students_per_job=1, students=["ann"], all_students=False, wait_timeout=100)["failures"]
     assert failed["failed"] == _exporting.NOT_DONE
+    assert late[0] > 90
 
 
 @pytest.mark.usefixtures("impatient")

@@ -39,6 +39,14 @@ options:
         semesters, that use one app want names of their own, as V(Algebra 2026 {student}).
     type: str
     default: "{student}"
+  project_units_per_minute:
+    description: What Drive lets the whole Google Cloud project ask for.
+    type: float
+    default: 1000000
+  identity_units_per_minute:
+    description: What Drive lets one account ask for.
+    type: float
+    default: 325000
   api_address:
     description: Where Drive is, for tests. Empty is Google's.
     type: str

@@ -33,6 +33,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "folder": {"type": "str", "default": ""},
     "subject": {"type": "str"},
     "name": {"type": "str", "default": "{student}"},
+    "project_units_per_minute": {"type": "float", "default": 1_000_000},
+    "identity_units_per_minute": {"type": "float", "default": 325_000},
     "api_address": {"type": "str", "default": ""},
 }
 

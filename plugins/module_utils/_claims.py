@@ -85,5 +85,5 @@ class Claims:
         selector = f"metadata.name={claim}"
         found = self._kube.wait(*CLAIM, self._namespace, done, self._deadline, fieldSelector=selector)
         if not done(found):
-            raise CoursehubError(f"{complaint} (waited until the timeout)")
+            raise CoursehubError(f"{complaint} (it was waited for long enough)")
         return found

@@ -44,9 +44,7 @@ class Run:
     def __init__(self, course: _course.Course, parameters: dict[str, Any], check_mode: bool) -> None:
         _accounts.check(parameters)
         self._columns_wanted = _accounts.wanted_columns(parameters)
-        for name in ("concurrency", "students_per_job"):
-            if parameters[name] < 1:
-                raise CoursehubError(f"{name} is {parameters[name]}: set it to 1 at least")
+        _exporter.check(parameters)
         if parameters["snapshot"] == _exports.FRESH and not parameters["snapshot_class"]:
             raise CoursehubError("snapshot: fresh needs snapshot_class, the VolumeSnapshotClass: set it")
         self._course = course
@@ -54,6 +52,8 @@ class Run:
         self._check_mode = check_mode
         self._outcomes: dict[str, _exports.Outcome] = {}
         self._accounts: dict[str, _accounts.Account] = {}
+        # The disks that say of no export.
+        self._new: set[str] = set()
         # What Drive has said to one student and would say to all: that it takes no more today, or nothing there.
         self._closed = ""
         self._until = ""
@@ -67,9 +67,10 @@ class Run:
         students = [disk.student for disk in state.choice.disks]
         accounts = _accounts.accounts(students, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
-        exporter.check_priority(parameters["priority_class"])
+        exporter.check_priority(parameters["priority_class"], parameters["concurrency"])
         disks, without_consent, problems = self._with_credentials(exporter, state.choice.disks, accounts)
         self._accounts = {claim: accounts[disk.student] for claim, disk in disks.items()}
+        self._new = {claim for claim, disk in disks.items() if not disk.drive_export}
         shots, fresh, empty = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
         problems = empty | problems
         if problems and parameters["students"]:
@@ -153,7 +154,7 @@ class Run:
         # Fewer slots with work than may run at once: each goes faster.
         at_once = min(self._parameters["concurrency"], len(slots))
         identities = [self._accounts[claim].identity for claim in disks]
-        rates = _slots.share(_rates(self._parameters), at_once, identities)
+        rates = _slots.share(_slots.rates(self._parameters), at_once, identities)
         self._check(exporter, disks, _exporter.common(self._parameters, rates), at_once)
         items_left = self._count(exporter, disks, _exporter.common(self._parameters, rates))
         bodies = {
@@ -168,7 +169,7 @@ class Run:
         self._fail(failed)
         shots.update(taken)
         for claim, shot in taken.items():
-            self._outcomes[claim].snapshot = shot.name
+            self._outcomes[claim].snapshot, self._outcomes[claim].took = shot.name, True
         left = {slot: [claim for claim in claims if not self._outcomes[claim].failed] for slot, claims in slots.items()}
         with self._course.progress.phase("exporting homes", sum(map(len, left.values()))) as phase:
             _results, errors = _bulk.each(
@@ -187,7 +188,7 @@ class Run:
         people: dict[tuple[str, str], str] = {}
         for claim in disks:
             people.setdefault(self._accounts[claim].identity, claim)
-        lists = dict(enumerate(_slots.batches(list(people.values()), _exporter.CHECKED_TOGETHER)))
+        lists = dict(enumerate(_slots.batches(list(people.values()), _exporter.MOST_TOGETHER)))
 
         def one(number: int) -> dict[str, Object]:
             return exporter.run(self._task(f"drive-check-{number}", "check", lists[number], common))
@@ -213,7 +214,7 @@ class Run:
         if told["failed"]:
             raise CoursehubError(f"the shared drive's items can't be counted: {told['failed']}")
         left = int(told["items_left"])
-        new = sum(not disks[claim].drive_export for claim in good)
+        new = sum(claim in self._new for claim in good)
         if left < LEAST_ITEMS * new:
             raise CoursehubError(
                 f"the shared drive has room for {left} items, and {new} students have no export in it yet: it takes"
@@ -370,7 +371,8 @@ class Run:
         state: str = "",
         clones: Mapping[str, str] | None = None,
     ) -> _exporter.Task:
-        people = [_exporter.Person(self._accounts[claim], (clones or {}).get(claim, "")) for claim in claims]
+        disks = clones or {}
+        people = [_exporter.Person(self._accounts[one], disks.get(one, ""), one in self._new) for one in claims]
         return _exporter.Task(
             name, command, people, common, state, self._parameters["api_address"], self._parameters["priority_class"]
         )
@@ -378,15 +380,6 @@ class Run:
     def _fail(self, errors: Mapping[str, CoursehubError | str]) -> None:
         for claim, error in errors.items():
             self._outcomes[claim].failed, self._outcomes[claim].done = str(error), []
-
-
-def _rates(parameters: Mapping[str, Any]) -> _slots.Rates:
-    return _slots.Rates(
-        parameters["identity_units_per_minute"],
-        parameters["project_units_per_minute"],
-        parameters["writes_per_second"],
-        parameters["bytes_per_day"],
-    )
 
 
 def _is_few(items_left: int | None) -> bool:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 the coursehub authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Jobs that run the exporter (``coursehub_tools.drive``) for some students, and what they tell; without I/O.
+"""Jobs that run the exporter (``coursehub_tools.drive``) for some students, and their disks; without I/O.
 
 A Job and not a pod, since a pod that is killed has to be followed by another one, which goes on. What it tells of each
 student is a line of its log: a termination message has room for one or two.
@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _bulk, _names, _restore, _slots
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import parse_time
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _names, _restore, _slots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import MANAGED_BY
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._worker import HOPELESS, UID, why_waiting
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._worker import UID
 
 Object = dict[str, Any]
 
@@ -34,19 +33,16 @@ STATE_SIZE = "1Gi"
 MEMORY = "512Mi"
 # Seconds without an answer of Drive after which a check is over.
 ASKING_S = "60"
-# What is to be done about a node that keeps a pod and its disks, and has gone.
-AWAY = (
-    "its pod is on the node {node}, which is not ready: if that machine is off, delete the node, or taint it"
-    " (kubectl taint nodes {node} node.kubernetes.io/out-of-service=off:NoExecute), " + f"then {_bulk.AGAIN}"
-)
+# The ResourceQuota that the role makes for the Jobs' pods.
+QUOTA = "drive-export"
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 CONTAINER = "exporter"
 # How often a pod that died is followed by another one, after 10 s, 20 s, 40 s and so on.
 TRIES = 6
 # A Job whose run was killed goes by itself at last, where no other run sweeps it.
 KEPT_S = 86400
-# Students whom one Job checks: the request is one variable, which Linux lets have 128 KiB.
-CHECKED_TOGETHER = 100
+# Students of one Job: the request is one variable, which Linux lets have 128 KiB.
+MOST_TOGETHER = 100
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,8 @@ class Person:
 
     account: _accounts.Account
     claim: str = ""
+    # Whether the student's disk says of no export.
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,15 @@ class Task:
     state: str = ""
     api_address: str = ""
     priority_class: str = ""
+
+
+def check(parameters: Mapping[str, Any]) -> None:
+    """Raise CoursehubError for numbers of Jobs, or of students in them, that can't be."""
+    for name in ("concurrency", "students_per_job"):
+        if parameters[name] < 1:
+            raise CoursehubError(f"{name} is {parameters[name]}: set it to 1 at least")
+    if parameters["students_per_job"] > MOST_TOGETHER:
+        raise CoursehubError(f"students_per_job is {parameters['students_per_job']}: set it to {MOST_TOGETHER} at most")
 
 
 def common(parameters: Mapping[str, Any], rates: _slots.Rates) -> Object:
@@ -87,6 +94,7 @@ def request(task: Task) -> Object:
             "subject": person.account.subject,
             "name": person.account.name,
             **({place: f"/homes/{number}"} if person.claim else {}),
+            **({"new": True} if person.new and task.command == "export" else {}),
         }
         for number, person in enumerate(task.people)
     ]
@@ -191,113 +199,10 @@ def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
     return mounts, volumes
 
 
-def ended(item: Object) -> str | None:
-    """Return why a Job failed, an empty string where it did not, None while it is at work."""
-    for one in item.get("status", {}).get("conditions") or []:
-        if one.get("status") == "True" and one["type"] in ("Complete", "Failed"):
-            return "" if one["type"] == "Complete" else str(one.get("message") or one.get("reason") or "it failed")
-    return None
-
-
-def hopeless(pods: Iterable[Object]) -> str:
-    """Return why a Job's pod will not start by waiting longer, an empty string where it may."""
-    for pod in pods:
-        for container in pod.get("status", {}).get("containerStatuses") or []:
-            waiting = container.get("state", {}).get("waiting", {})
-            if waiting.get("reason") in HOPELESS:
-                return f"its pod can't start: {waiting.get('message') or waiting['reason']}"
-    return ""
-
-
-def why_not_started(pods: Iterable[Object]) -> str:
-    """Return why the newest pod of a Job is not at work, an empty string where it is, or waits for a node.
-
-    For a node a cluster may have to grow, or the quota of exports to have room; nothing is wrong then.
-    """
-    every = by_age(pods)
-    if not every:
-        return "it has no pod: does a quota or an admission policy refuse it (kubectl describe job)?"
-    status = every[-1].get("status", {})
-    conditions = {one["type"]: one["status"] for one in status.get("conditions") or []}
-    if status.get("phase") != "Pending" or conditions.get("PodScheduled", "False") != "True":
-        return ""
-    return f"{why_waiting(every[-1])} (kubectl describe pod {every[-1]['metadata']['name']})"
-
-
-def going_s(pod: Object, now: datetime) -> float:
-    """Return how long ago a pod should have ended that was asked to, in seconds; 0 for one that was not."""
-    moment = pod["metadata"].get("deletionTimestamp")
-    return (now - parse_time(moment)).total_seconds() if moment else 0.0
-
-
-def node_away(pods: Iterable[Object], nodes: Iterable[Object]) -> str:
-    """Return the node of one of the pods that is not ready, or is gone; an empty string where all are ready."""
-    ready = {
-        item["metadata"]["name"]
-        for item in nodes
-        for one in item.get("status", {}).get("conditions") or []
-        if (one["type"], one["status"]) == ("Ready", "True")
-    }
-    names = (str(pod["spec"].get("nodeName") or "") for pod in pods)
-    return next((name for name in names if name and name not in ready), "")
-
-
 def claims_of(item: Object) -> list[str]:
     """Return the claims that a Job's pods have."""
     volumes = item["spec"]["template"]["spec"].get("volumes") or []
     return [one["persistentVolumeClaim"]["claimName"] for one in volumes if "persistentVolumeClaim" in one]
-
-
-def by_age(pods: Iterable[Object]) -> list[Object]:
-    """Return pods, the oldest first."""
-    return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
-
-
-def last_pod(pods: Iterable[Object]) -> Object | None:
-    """Return the pod of a Job that ended last by itself; one that was killed has not told of all."""
-    done = [pod for pod in by_age(pods) if exit_code(pod) in (0, 1)]
-    return done[-1] if done else None
-
-
-def exit_code(pod: Object) -> int | None:
-    """Return how a pod's container ended, None where it has not."""
-    containers = pod.get("status", {}).get("containerStatuses") or [{}]
-    code = containers[0].get("state", {}).get("terminated", {}).get("exitCode")
-    return None if code is None else int(code)
-
-
-def why_killed(pods: Iterable[Object]) -> str:
-    """Return what is known of the end of a Job's last pod, for a sentence."""
-    for pod in reversed(by_age(pods)):
-        containers = pod.get("status", {}).get("containerStatuses") or [{}]
-        if containers[0].get("state", {}).get("terminated", {}).get("reason") == "OOMKilled":
-            return f", its home takes more memory than the {MEMORY} of a pod: leave folders of many files out (exclude)"
-    return f": {_bulk.AGAIN}"
-
-
-def told_at_end(pod: Object) -> str:
-    """Return the sentence with which the exporter refused all of its request, an empty string where there is none."""
-    containers = pod.get("status", {}).get("containerStatuses") or [{}]
-    message = containers[0].get("state", {}).get("terminated", {}).get("message") or ""
-    try:
-        told = json.loads(message)
-        return str(told["failed"])
-    except (ValueError, TypeError, KeyError):
-        return message.strip().splitlines()[-1] if message.strip() else ""
-
-
-def results(log: str, students: Collection[str]) -> dict[str, Object]:
-    """Return what a log tells of students: of several lines of one student the last counts."""
-    found: dict[str, Object] = {}
-    for line in log.splitlines():
-        if line.startswith("{"):
-            try:
-                told = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(told, dict) and "outcome" in told and told.get("student") in students:
-                found[told["student"]] = told
-    return found
 
 
 def clone(claim: Object, volume_size: str, snapshot: str, node: str) -> Object:

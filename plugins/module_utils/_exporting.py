@@ -19,6 +19,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disks,
     _exporter,
+    _exporter_pods,
     _restore,
     _slots,
     _snapshots,
@@ -67,21 +68,25 @@ class Exporter:
         self._claims = _claims.Claims(course.kube, course.namespace, deadline)
         # In each Job's name: one of an earlier run that does not go is not taken for ours.
         self._run = uuid.uuid4().hex[:6]
-        # Why claims can't be used: a Job that does not go has them.
-        self._held: dict[str, str] = {}
+        # The Jobs that did not go, by the claims that they have, and what to do about them.
+        self._held: dict[str, tuple[str, str]] = {}
         # What could not be removed, in sentences.
         self.warnings: list[str] = []
 
-    def _patient(self, seconds: float) -> _claims.Claims:
-        until = min(self._deadline, time.monotonic() + seconds)
-        return _claims.Claims(self._kube, self._namespace, until)
+    def await_bound(self, claim: str, complaint: str) -> Object:
+        """Wait some minutes until a claim has its volume; return the claim. Raises CoursehubError."""
+        until = min(self._deadline, time.monotonic() + BOUND_S)
+        return _claims.Claims(self._kube, self._namespace, until).await_bound(claim, complaint)
 
     def see_going(self, claim: str = "") -> None:
         """Raise CoursehubError where nothing more is to be begun: the time is over, or a Job that stays has a claim."""
         if time.monotonic() >= self._deadline:
             raise CoursehubError(NOT_DONE)
         if claim in self._held:
-            raise CoursehubError(self._held[claim])
+            job, sentence = self._held[claim]
+            if self._kube.get(*JOB, job, self._namespace) is not None:
+                raise CoursehubError(sentence)
+            del self._held[claim]
 
     def sweep(self) -> None:
         """Remove what a run that was killed has left: its Jobs, its clones, and their volumes. States stay."""
@@ -116,6 +121,7 @@ class Exporter:
         self._course.still_alone()
         found = self._claims.get(name)
         if found is not None and _exporter.is_clone(found):
+            # Also where the time is over.
             _claims.Claims(self._kube, self._namespace, time.monotonic() + CLEANING_S).release(name)
 
     def _release_all(self, names: Iterable[str]) -> None:
@@ -130,15 +136,26 @@ class Exporter:
         for name, error in errors.items():
             raise CoursehubError(f"{name}, which an earlier run left, can't be removed: {error}") from error
 
-    def check_priority(self, name: str) -> None:
-        """See that there is a PriorityClass of a name, or none is asked for: without it no pod of a Job would be made.
+    def check_priority(self, name: str, jobs: int) -> None:
+        """See that there is a PriorityClass of a name, or none is asked for, and room for so many Jobs at once: without
+        them no pod of a Job would be made.
 
-        The role makes it with the network policy that lets the Jobs out. Raises CoursehubError.
+        The role makes it with its quota, and the network policy that lets the Jobs out. Raises CoursehubError.
         """
-        if name and self._kube.get("scheduling.k8s.io/v1", "PriorityClass", name) is None:
+        if not name:
+            return
+        if self._kube.get("scheduling.k8s.io/v1", "PriorityClass", name) is None:
             raise CoursehubError(
                 f"there is no PriorityClass {name}: set coursehub_drive_export_owner in the inventory and run the"
                 " playbook site, which makes it, or leave out priority_class"
+            )
+        quota = self._kube.get("v1", "ResourceQuota", _exporter.QUOTA, self._namespace) or {}
+        # One of them is for a pod that is about to be gone.
+        room = int(quota.get("spec", {}).get("hard", {}).get("pods", jobs + 1)) - 1
+        if jobs > room:
+            raise CoursehubError(
+                f"concurrency is {jobs}, and the quota {_exporter.QUOTA} of {self._namespace} has room for {room}: set"
+                " coursehub_drive_export_concurrency in the inventory and run the playbook site, or lower it"
             )
 
     def secrets(self, accounts: Iterable[_accounts.Account]) -> tuple[dict[str, str], dict[str, str]]:
@@ -197,7 +214,7 @@ class Exporter:
                 " to a disk whose name does not begin so"
             )
         complaint = f"no disk could be made from the snapshot {shot.name}: look why (kubectl describe pvc {name})"
-        found = self._patient(BOUND_S).await_bound(name, complaint)
+        found = self.await_bound(name, complaint)
         # At once: a run that is killed from here on leaves nothing that costs.
         self._claims.let_go(found["spec"]["volumeName"])
         return name
@@ -223,7 +240,7 @@ class Exporter:
         node = self._claims.node_for(self._own(disk))
         self._claims.create(_exporter.state_claim(slot, self._namespace, disk.storage_class, node))
         complaint = f"the claim {slot.claim} for the exporter's state got no volume: look why (kubectl describe pvc)"
-        found = self._patient(BOUND_S).await_bound(slot.claim, complaint)
+        found = self.await_bound(slot.claim, complaint)
         # Else its volume would stay, and cost, when somebody removes the claim.
         self._claims.let_go(found["spec"]["volumeName"])
 
@@ -262,7 +279,7 @@ class Exporter:
 
     def _await(self, name: str, students: list[str]) -> _End:
         def done(found: list[Object]) -> bool:
-            return not found or _exporter.ended(found[0]) is not None
+            return not found or _exporter_pods.ended(found[0]) is not None
 
         at_work = time.monotonic()
         while True:
@@ -271,16 +288,16 @@ class Exporter:
             pods = self._pods(name)
             if not found:
                 return _End({}, f"its Job {name} is gone: was it removed by hand? {_bulk.AGAIN}")
-            why = _exporter.ended(found[0])
+            why = _exporter_pods.ended(found[0])
             if why is not None:
                 return self._told(pods, students, why)
-            if hopeless := _exporter.hopeless(pods):
+            if hopeless := _exporter_pods.hopeless(pods):
                 return _End({}, hopeless)
             if time.monotonic() >= self._deadline:
                 return _End({}, NOT_DONE)
             if lost := self._lost(pods):
                 return _End({}, lost)
-            waits = _exporter.why_not_started(pods)
+            waits = _exporter_pods.why_not_started(pods)
             if not waits:
                 at_work = time.monotonic()
             elif time.monotonic() >= at_work + START_S:
@@ -289,23 +306,23 @@ class Exporter:
     def _told(self, pods: list[Object], students: list[str], why: str) -> _End:
         """Return what all pods of a Job that has ended told: one that was killed may have told of some."""
         told: dict[str, Object] = {}
-        for pod in _exporter.by_age(pods):
-            if _exporter.exit_code(pod) is not None:
-                told |= _exporter.results(self._log(pod["metadata"]["name"]), students)
-        last = _exporter.last_pod(pods)
-        said = _exporter.told_at_end(last) if last and why and not told else ""
+        for pod in _exporter_pods.by_age(pods):
+            if _exporter_pods.exit_code(pod) is not None:
+                told |= _exporter_pods.results(self._log(pod["metadata"]["name"]), students)
+        last = _exporter_pods.last_pod(pods)
+        said = _exporter_pods.told_at_end(last) if last and why and not told else ""
         if said:
             return _End(told, said)
         if last or not why:
             return _End(told, "nothing is known of its end: the log of its pod is lost", again=True)
-        killed = f"its Job ended without a result: {why}{_exporter.why_killed(pods)}"
+        killed = f"its Job ended without a result: {why}{_exporter_pods.why_killed(pods)}"
         return _End(told, killed, again=len(students) > 1)
 
     def _lost(self, pods: list[Object]) -> str:
         now = datetime.now(UTC)
-        going = [pod for pod in pods if _exporter.going_s(pod, now) >= LOST_S]
-        node = _exporter.node_away(going, self._kube.list("v1", "Node")) if going else ""
-        return _exporter.AWAY.format(node=node) if node else ""
+        going = [pod for pod in pods if _exporter_pods.going_s(pod, now) >= LOST_S]
+        node = _exporter_pods.node_away(going, self._kube.list("v1", "Node")) if going else ""
+        return _exporter_pods.AWAY.format(node=node) if node else ""
 
     def _pods(self, job: str) -> list[Object]:
         return self._kube.list(*POD, self._namespace, labelSelector=f"{_exporter.JOB_NAME_LABEL}={job}")
@@ -329,8 +346,8 @@ class Exporter:
         selector = f"metadata.name={name}"
         left = self._kube.wait(*JOB, self._namespace, lambda found: not found, deadline, fieldSelector=selector)
         for item in left:
-            node = _exporter.node_away(self._pods(name), self._kube.list("v1", "Node"))
-            why = _exporter.AWAY.format(node=node) if node else f"look at its pods, then {_bulk.AGAIN}"
+            node = _exporter_pods.node_away(self._pods(name), self._kube.list("v1", "Node"))
+            why = _exporter_pods.AWAY.format(node=node) if node else f"look at its pods, then {_bulk.AGAIN}"
             sentence = f"the Job {name} does not go: {why}"
-            self._held |= dict.fromkeys(_exporter.claims_of(item), sentence)
+            self._held |= dict.fromkeys(_exporter.claims_of(item), (name, sentence))
             self.warnings.append(sentence)

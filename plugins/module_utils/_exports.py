@@ -82,6 +82,8 @@ class Outcome:
     # Where Drive takes no more today: when this may go on.
     until: str = ""
     failed: str = ""
+    # Whether the snapshot was taken for this.
+    took: bool = False
 
 
 def choose(
@@ -138,7 +140,8 @@ def result(outcomes: Iterable[Outcome]) -> Object:
     sums = {name: sum(getattr(one, name) for one in listed) for name in ("uploaded_files", "uploaded_bytes", "calls")}
     with_problems = [one for one in listed if one.problems_count and not one.failed]
     return {
-        "changed": any(one.done for one in listed),
+        # Also where it failed afterwards: a snapshot that was taken stays, and so do files that were sent.
+        "changed": any(one.done or one.took or one.uploaded_files for one in listed),
         "total": len(listed),
         **counts,
         **sums,

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 Object = dict[str, Any]
@@ -63,19 +64,24 @@ class Rates:
 
     identity_units_per_minute: float
     project_units_per_minute: float
-    writes_per_second: float
-    bytes_per_day: float
+    writes_per_second: float = 2.0
+    bytes_per_day: float = 750.0 * 2**30
+
+
+def rates(parameters: Mapping[str, Any]) -> Rates:
+    """Return the rates that a module was given."""
+    names = [field.name for field in fields(Rates)]
+    return Rates(**{name: parameters[name] for name in names if name in parameters})
 
 
 def share(rates: Rates, jobs: int, identities: Iterable[object]) -> Rates:
     """Return the rates of one of several Jobs that run at once.
 
-    The project is one for all. An identity is divided where all students have the same, as in a shared drive; where
-    each has their own no two Jobs have one.
+    The project is one for all. An identity is divided by the Jobs that may have it: by all where all students have the
+    same, as in a shared drive, and not where each has their own.
     """
-    every = list(identities)
-    # A student is in one Job, so identities that are as many as the students are not shared.
-    shared = jobs if len(set(every)) < len(every) else 1
+    # A student is in one Job, so an identity is in no more Jobs than it has students.
+    shared = min(jobs, max(Counter(identities).values(), default=1))
     return Rates(
         rates.identity_units_per_minute / shared,
         rates.project_units_per_minute / max(1, jobs),

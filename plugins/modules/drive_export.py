@@ -73,14 +73,6 @@ options:
     description: Jobs at once. They share what Drive lets a project, and an identity, ask for.
     type: int
     default: 4
-  project_units_per_minute:
-    description: What Drive lets the whole Google Cloud project ask for.
-    type: float
-    default: 1000000
-  identity_units_per_minute:
-    description: What Drive lets one account ask for.
-    type: float
-    default: 325000
   writes_per_second:
     description: New or changed files that Drive takes of one account.
     type: float
@@ -240,8 +232,6 @@ def main() -> None:
             "exclude": {"type": "list", "elements": "str", "default": []},
             "students_per_job": {"type": "int", "default": 5},
             "concurrency": {"type": "int", "default": 4},
-            "project_units_per_minute": {"type": "float", "default": 1_000_000},
-            "identity_units_per_minute": {"type": "float", "default": 325_000},
             "writes_per_second": {"type": "float", "default": 2},
             "bytes_per_day": {"type": "float", "default": 805306368000},
             "priority_class": {"type": "str", "default": ""},

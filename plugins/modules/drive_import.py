@@ -41,6 +41,12 @@ options:
     description: Whether an export that never came to its end is brought back as far as it is there.
     type: bool
     default: false
+  gone:
+    description:
+      - Whether what was no longer at home when it was exported last comes back too, where nothing else has its place.
+        Drive has it until it is pruned.
+    type: bool
+    default: false
   students_per_job:
     description: Students in one Job.
     type: int
@@ -117,6 +123,7 @@ without_disk:
 """
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -131,7 +138,6 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _imports,
     _lock,
     _names,
-    _restore,
     _slots,
     _workers,
 )
@@ -147,13 +153,13 @@ class Run:
         _accounts.check(parameters)
         _names.check_new_disk(parameters["new_disk"])
         self._wanted_columns = _accounts.wanted_columns(parameters)
-        for name in ("concurrency", "students_per_job"):
-            if parameters[name] < 1:
-                raise CoursehubError(f"{name} is {parameters[name]}: set it to 1 at least")
+        _exporter.check(parameters)
         self._course = course
         self._parameters = parameters
         self._check_mode = check_mode
         self._outcomes: dict[str, _imports.Outcome] = {}
+        # The new disks that are there already.
+        self._there: dict[str, Object] = {}
 
     def __call__(self) -> Object:
         parameters = self._parameters
@@ -166,7 +172,7 @@ class Run:
         columns = _disks.read_lines(roster, sorted(self._wanted_columns)) if roster else {}
         accounts = _accounts.accounts(disks, parameters, columns)
         exporter = _exporting.Exporter(self._course, "", deadline)
-        exporter.check_priority(parameters["priority_class"])
+        exporter.check_priority(parameters["priority_class"], parameters["concurrency"])
         absent, wrong = exporter.secrets(accounts.values())
         if absent or wrong:
             no_key = [f"{why}: put what Google gave you there" for why in absent.values()]
@@ -186,6 +192,7 @@ class Run:
             "changed": any(one.changed for one in outcomes),
             "students": [vars(one) for one in outcomes],
             "without_disk": [] if parameters["students"] else list(choice.without_disk),
+            **({"warnings": exporter.warnings} if exporter.warnings else {}),
             "diff": {"before": "", "after": "".join(f"{one.disk}\n" for one in outcomes if one.changed)},
         }
 
@@ -197,6 +204,7 @@ class Run:
             outcome = self._outcomes[student] = _imports.Outcome(student, name)
             found = self._course.kube.get(*_claims.CLAIM, name, self._course.namespace)
             if found is not None:
+                self._there[student] = found
                 try:
                     outcome.taken = _imports.taken_of(found, student)
                 except CoursehubError as error:
@@ -213,25 +221,35 @@ class Run:
         deadline: float,
     ) -> None:
         parameters = self._parameters
-        batches = dict(enumerate(_slots.batches(list(bodies), parameters["students_per_job"])))
         claims = _claims.Claims(self._course.kube, self._course.namespace, deadline)
+        # Those that are there already, of a run that failed, may be of different zones: no node could have them all.
+        zones: dict[str, list[str]] = {}
+        for student in bodies:
+            volume = self._there.get(student, {}).get("spec", {}).get("volumeName", "")
+            zones.setdefault(_slots.topology(claims.volume(volume)), []).append(student)
+        size = parameters["students_per_job"]
+        batches = dict(enumerate(batch for every in zones.values() for batch in _slots.batches(every, size)))
+        at_once = min(parameters["concurrency"], len(batches))
+        rates = _slots.share(_slots.rates(parameters), at_once, [accounts[student].identity for student in bodies])
 
         def one(number: int) -> None:
             # One node for all, which the Job's pod can then use.
-            node = _restore.choose_node(self._course.kube.list("v1", "Node"), None)
+            first = batches[number][0]
+            node = claims.node_for(self._there.get(first) or bodies[first])
             good = []
             for student in batches[number]:
                 name = bodies[student]["metadata"]["name"]
                 try:
                     claims.create(_imports.on_node(bodies[student], node))
-                    claims.await_bound(name, f"the new disk {name} got no volume")
+                    why = f"the new disk {name} got no volume: look why (kubectl describe pvc {name})"
+                    exporter.await_bound(name, why)
                     good.append(student)
                 except CoursehubError as error:
                     self._fail(student, str(error))
             if not good:
                 return
             people = [_exporter.Person(accounts[student], self._outcomes[student].disk) for student in good]
-            common = {"folder": parameters["folder"], "partial": parameters["partial"]}
+            common = {name: parameters[name] for name in ("folder", "partial", "gone")} | asdict(rates)
             task = _exporter.Task(
                 f"drive-import-{number}",
                 "import",
@@ -244,7 +262,7 @@ class Run:
             for student in good:
                 self._note(claims, student, told[student])
 
-        _results, errors = self._course.each("importing homes", batches, one, parameters["concurrency"])
+        _results, errors = self._course.each("importing homes", batches, one, at_once)
         for number, error in errors.items():
             for student in batches[number]:
                 self._fail(student, str(error))
@@ -275,6 +293,7 @@ def main() -> None:
             "size": {"type": "str"},
             "storage_class": {"type": "str"},
             "partial": {"type": "bool", "default": False},
+            "gone": {"type": "bool", "default": False},
             "students_per_job": {"type": "int", "default": 5},
             "concurrency": {"type": "int", "default": 4},
             "priority_class": {"type": "str", "default": ""},

@@ -966,6 +966,45 @@ def test_a_run_that_was_ended_is_gone_on_with_by_the_next(drive: Emulator, ada: 
     assert len(ada.files()) == len(expected(ada.home)) + 2
 
 
+def test_a_new_disk_is_not_exported_over_what_a_lost_one_had(ada: Student) -> None:
+    homework(ada.home, 12)
+    ada.exported(new=True)
+    before = {name: told[2] for name, told in describe(ada.home).items()}
+    (ada.home / "week 1/task 11.ipynb").unlink()
+    # The disk says now that it was exported.
+    ada.exported()
+    shutil.rmtree(ada.home)
+    ada.home.mkdir()
+    (ada.home / "begun anew").write_text("new", encoding="utf-8")
+    for more in ({}, {"prune": True}, {"state": str(ada.place / "no state")}):
+        result = ada.export(new=True, **more)
+        assert result["outcome"] == "failed"
+        assert "Drive has an export with 11 files that are not on it (first 'week 0/task" in result["failed"]
+    assert {name: told[2] for name, told in describe(ada.restored(gone=True)).items()} == before
+    top = next(file["id"] for file in ada.files() if file["name"] == ada.name)
+    ada.client().files().update(fileId=top, body={"trashed": True}).execute()
+    assert ada.exported(new=True)["uploaded_files"] == 1
+
+
+def test_what_was_mirrored_away_comes_back(ada: Student) -> None:
+    homework(ada.home, 12)
+    (ada.home / "logs").mkdir()
+    (ada.home / "logs/one").write_text("line", encoding="utf-8")
+    ada.exported(bundle="always")
+    before = describe(ada.home)
+    shutil.rmtree(ada.home)
+    ada.home.mkdir()
+    # This has the place of a folder now.
+    (ada.home / "logs").write_text("a file", encoding="utf-8")
+    ada.exported(bundle="always")
+    assert describe(ada.restored()) == describe(ada.home)
+    wanted = {name: told for name, told in before.items() if not name.startswith(b"logs")}
+    for more in ({}, {"partial": True}):
+        found = describe(ada.restored(gone=True, **more))
+        assert found.pop(b"logs") == describe(ada.home)[b"logs"]
+        assert found == wanted
+
+
 def test_two_courses_have_an_export_each(ada: Student) -> None:
     """One Drive of their own, one app: what tells the exports apart is what they are called."""
     homework(ada.home, 5)

@@ -24,6 +24,7 @@ RESOURCES = {
         "PersistentVolumeClaim",
         "Pod",
         "PodTemplate",
+        "ResourceQuota",
         "Secret",
         "Service",
     ],
@@ -31,9 +32,10 @@ RESOURCES = {
     "/apis/autoscaling.x-k8s.io/v1beta1": ["CapacityBuffer"],
     "/apis/batch/v1": ["CronJob", "Job"],
     "/apis/coordination.k8s.io/v1": ["Lease"],
+    "/apis/scheduling.k8s.io/v1": ["PriorityClass"],
     "/apis/snapshot.storage.k8s.io/v1": ["VolumeSnapshot", "VolumeSnapshotContent"],
 }
-CLUSTER_WIDE = ("Namespace", "Node", "PersistentVolume", "VolumeSnapshotContent")
+CLUSTER_WIDE = ("Namespace", "Node", "PersistentVolume", "PriorityClass", "VolumeSnapshotContent")
 COLLECTIONS = {f"{kind.lower()}s" for kinds in RESOURCES.values() for kind in kinds}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import tree
 from ..result import FailedError, say, shown
-from . import arranging, bundle, look, manifest, parallel, plan, scan, state, upload
+from . import arranging, bundle, look, manifest, names, parallel, plan, scan, state, upload
 from .apply import Applying
 from .client import Client, RefusedError
 from .ignore import Ignore, student_lines
@@ -47,6 +47,8 @@ class Job:
     # Look into Drive for what others have changed there, instead of trusting the last list.
     look: bool = False
     writes_per_second: float = 2.0
+    # Whether this disk was never exported, as far as whoever runs this knows.
+    new: bool = False
 
     @property
     def folder_name(self) -> str:
@@ -83,6 +85,8 @@ class _Export:
         if lists is not None and self._unchanged(found, lists):
             return "unchanged"
         self._know()
+        if self._job.new:
+            self._see_own(found)
         for attempt in (1, 2):
             header = self._top()
             self._plan = self._planned(found)
@@ -96,6 +100,30 @@ class _Export:
             settle(self._drive, self._state)
             self._look()
         raise AssertionError("it was tried twice")
+
+    def _see_own(self, found: scan.Scan) -> None:
+        """See that what was exported before is on this disk, which has never been: else it is of a disk that was lost.
+
+        Raises FailedError, or the empty home would become the export.
+        """
+        if ("", MANIFEST) not in self._state.rows:
+            return
+        there = {row.path for row in found.rows}
+        lacking = [
+            row.path
+            for row in self._state.rows.values()
+            if row.kind == FILE
+            and not row.gone
+            and row.path not in there
+            # What can't be read is no less there.
+            and not found.problems.keys() & {row.path, *names.lineage(row.path)}
+        ]
+        if lacking:
+            raise FailedError(
+                f"{shown(self._job.student)}: the disk is a new one, and Drive has an export with {len(lacking)} files"
+                f" that are not on it (first '{shown(min(lacking))}'): bring them back by the playbook drive_import; if"
+                " nobody wants them, put the export's folder into Drive's bin; then run this again"
+            )
 
     def _scan(self) -> scan.Scan:
         ignore = Ignore(self._job.exclude, student_lines(self._home))

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -43,6 +43,8 @@ class Job:
     threads: int = 4
     partial: bool = False
     name: str = ""
+    # Also what was no longer at home at the last export, as of a home that was lost before it.
+    gone: bool = False
 
 
 def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
     with tree.top(job.disk) as home:
         there = tree.names_at_top(home)
         header, listed, unlisted = _exported(drive, job)
-        rows = [row for row in listed if not row.gone]
+        rows = with_gone(listed) if job.gone else [row for row in listed if not row.gone]
         with _Source(drive, rows) as source:
             rows = partial.with_members(rows, source.index)
             things = _things(rows)
@@ -72,6 +74,21 @@ def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
         report.problem(path, "it is not as the export's list says, and came as Drive has it")
     say(f"{shown(job.student)}: {len(files)} files with {size} bytes are on the disk")
     return {"files": len(files), "bytes": size, "taken": header.taken, "changed": changed}
+
+
+def with_gone(listed: Sequence[Row]) -> list[Row]:
+    """Return the rows of what was at home, and, where their places are free, of what was there before."""
+    rows = [row for row in listed if not row.gone]
+    taken = {row.path for row in rows if row.kind != BUNDLE}
+    folders = {row.path for row in rows if row.kind == FOLDER} | {""}
+    for row in sorted((row for row in listed if row.gone), key=lambda row: (row.path.count("/"), row.bundle)):
+        if row.kind == BUNDLE:
+            rows.append(row)
+        elif row.path not in taken and names.parent(row.path) in folders:
+            rows.append(row)
+            taken.add(row.path)
+            folders |= {row.path} if row.kind == FOLDER else set()
+    return rows
 
 
 def _exported(drive: Drive, job: Job) -> tuple[Header, list[Row], list[str]]:

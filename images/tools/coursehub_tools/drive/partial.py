@@ -22,7 +22,8 @@ _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 
 @dataclass(frozen=True)
 class Partial:
-    """The rows of what there is, and the paths of what is not as the list says, or is in none."""
+    """The rows of what there is, also of what is gone at home, and the paths of what is not as the list says, or is in
+    none."""
 
     header: Header
     rows: list[Row]
@@ -43,11 +44,12 @@ def find(drive: Drive, student: str, folder: str, name: str) -> Partial:
         there = look.listed(drive, found, top.id, Path(work))
     header, known = there or (Header(student, "", top.id, folder, shared), [])
     adopted = look.adopt(found, known, top.id)
-    rows = [_as_it_is(row, found) for row in adopted if row.kind != MANIFEST and row.path and not row.gone]
+    all_rows = [_as_it_is(row, found) for row in adopted if row.kind != MANIFEST and row.path]
+    rows = [row for row in all_rows if not row.gone]
     rows += _links(rows, known)
     same = {(row.path, row.kind, row.md5) for row in known if not row.gone}
     unlisted = sorted(row.path for row in rows if (row.path, row.kind, row.md5) not in same)
-    return Partial(header, rows, unlisted)
+    return Partial(header, rows + [row for row in all_rows if row.gone], unlisted)
 
 
 def _as_it_is(row: Row, found: Mapping[str, Fact]) -> Row:

@@ -57,8 +57,8 @@ _DOMAIN = Rule(Treatment.STUDENT, "the domain's administrator doesn't allow this
 
 LOST = Rule(
     Treatment.RETRY,
-    "see that the pods of exports reach Google at port 443 (the role's networks and more_egress, a firewall, a proxy),"
-    " then run this again, it goes on where it was",
+    "see that the pods of exports reach Google at port 443 (the role's networks, a firewall), then run this"
+    " again, it goes on where it was",
 )
 
 REASONS: Mapping[str, Rule] = {

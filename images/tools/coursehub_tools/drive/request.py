@@ -33,6 +33,8 @@ class Asked:
     prune: bool = False
     look: bool = False
     partial: bool = False
+    gone: bool = False
+    new: bool = False
     sample: int = 10
     seed: str = ""
     threads: int = 4

@@ -195,6 +195,7 @@ def _export(task: Task) -> Done:
         asked.threads,
         asked.look,
         asked.writes_per_second,
+        asked.new,
     )
     return export.run(job, task.client, task.report, task.lists), {}
 
@@ -208,7 +209,7 @@ def _verify(task: Task) -> Done:
 def _import(task: Task) -> Done:
     asked = task.asked
     assert asked.disk is not None  # noqa: S101 - the request was checked
-    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name)
+    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name, asked.gone)
     return "restored", importing.run(job, task.client, task.report)
 
 

@@ -67,3 +67,8 @@ def test_the_zone_is_of_the_volume() -> None:
     assert _slots.topology(None) == _slots.topology({"spec": {}}) == ""
     assert _slots.topology(volume("a")) == _slots.topology(volume("a")) != _slots.topology(volume("b"))
     assert _slots.Slot("", 2).claim == "drive-state-2"
+
+
+def test_two_students_with_one_account_slow_down_the_others_by_two_and_not_more() -> None:
+    whole = _slots.Rates(800, 800, 8, 8)
+    assert _slots.share(whole, 4, ["a", "a", "b", "c", "d"]) == _slots.Rates(400, 200, 4, 4)

@@ -196,6 +196,7 @@ def test_a_secret_that_does_not_do_is_no_lacking_consent(course: Course, answer:
         ({"snapshot": "monday", "students": ["ann"], "all_students": False}, "ann: there is no snapshot monday"),
         ({"snapshot": "fresh", "snapshot_class": None}, "needs snapshot_class"),
         ({"concurrency": 0}, "set it to 1 at least"),
+        ({"students_per_job": 101}, "students_per_job is 101: set it to 100 at most"),
         ({"priority_class": "low"}, "there is no PriorityClass low: set coursehub_drive_export_owner"),
     ],
 )
@@ -309,6 +310,12 @@ def test_a_fresh_snapshot_is_taken_of_those_that_may_have_changed(course: Course
     record = course.record("ann")
     assert record is not None
     assert record.snapshot != "disk-ann-20261124-100000"
+
+
+def test_a_snapshot_that_was_taken_is_a_change_whatever_came_after(course: Course) -> None:
+    course.jobs.answer = refusing("ann", "full")
+    result = course.run(snapshot="fresh", students=["ann"], all_students=False)
+    assert (result["changed"], len(result["failures"])) == (True, 1)
 
 
 def test_rates_are_shared_by_the_jobs_of_one_identity(course: Course) -> None:
@@ -433,9 +440,24 @@ def test_a_job_that_does_not_start_keeps_its_slot_for_some_minutes(course: Cours
 @pytest.mark.usefixtures("impatient")
 def test_a_job_that_waits_for_a_node_is_waited_for(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
-    course.jobs.hold = first("ann", {"status": {"phase": "Pending", "conditions": waits}})
-    (failed,) = course.run(students_per_job=1, students=["ann"], all_students=False, wait_timeout=1)["failures"]
+    held = first("ann", {"status": {"phase": "Pending", "conditions": waits}})
+    clock, late, step = time.monotonic, [0.0], [0.0]
+
+    def monotonic() -> float:
+        late[0] += step[0]
+        return clock() + late[0]
+
+    def hold(job: Object) -> Object | None:
+        found = held(job)
+        # From here on each look at the clock is a second later.
+        step[0] = 1.0 if found else step[0]
+        return found
+
+    monkeypatch.setattr(time, "monotonic", monotonic)
+    course.jobs.hold = hold
+    (failed,) = course.run(students_per_job=1, students=["ann"], all_students=False, wait_timeout=100)["failures"]
     assert failed["failed"] == _exporting.NOT_DONE
+    assert late[0] > 90
 
 
 @pytest.mark.usefixtures("impatient")
@@ -519,6 +541,9 @@ def test_a_job_that_does_not_go_fails_its_slot_alone(course: Course) -> None:
     )
     assert result["exported"] == 4 - len(struck)
     assert len(result["warnings"]) == 1
+    # It goes in the end.
+    course.jobs.made.clear()
+    assert course.run(concurrency=2)["exported"] == len(struck)
 
 
 def test_what_a_killed_pod_told_counts_and_the_others_have_a_job_each(course: Course) -> None:
@@ -541,3 +566,40 @@ def test_what_a_killed_pod_told_counts_and_the_others_have_a_job_each(course: Co
     assert "takes more memory than the 512Mi of a pod" in failed["failed"]
     students = [[one["student"] for one in asked["students"]] for asked in course.jobs.requests("export")]
     assert students == [["ann", "bob", "cleo"], ["bob"], ["cleo"]]
+
+
+def test_a_disk_that_was_never_exported_is_told_of(course: Course) -> None:
+    course.run(students=["ann"], all_students=False)
+    course.run(look=True)
+    last = course.jobs.requests("export")[-1]["students"]
+    assert {one["student"]: one.get("new", False) for one in last} == {"ann": False, "bob": True}
+
+
+def test_a_run_that_has_lost_its_lock_removes_nothing_of_the_next_one(course: Course) -> None:
+    lost: list[str] = []
+
+    def still_alone() -> None:
+        if lost:
+            raise CoursehubError("the lock was lost")
+
+    def answer(command: str, asked: Object) -> Object:
+        if command == "export":
+            lost.append(command)
+            course.api.asked.clear()
+        return told(command, asked)
+
+    course.students.course.still_alone = still_alone
+    course.jobs.answer = answer
+    with pytest.raises(CoursehubError, match="the lock was lost"):
+        course.run()
+    assert course.api.asked_for("DELETE") == []
+    assert not [path for path in course.api.asked_for("PATCH") if path.startswith(VOLUMES)]
+
+
+def test_more_jobs_than_the_quota_lets_are_refused(course: Course) -> None:
+    course.api.put("/apis/scheduling.k8s.io/v1/priorityclasss/low", {"metadata": {"name": "low"}})
+    quota = {"metadata": {"name": "drive-export"}, "spec": {"hard": {"pods": "5"}}}
+    course.api.put(f"/api/v1/namespaces/{NAMESPACE}/resourcequotas/drive-export", quota)
+    with pytest.raises(CoursehubError, match="concurrency is 5, and the quota drive-export of students has room for 4"):
+        course.run(priority_class="low", concurrency=5)
+    assert course.run(priority_class="low", concurrency=4)["exported"] == 2

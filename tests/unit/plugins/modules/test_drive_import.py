@@ -13,7 +13,7 @@ from tests.unit.plugins.api import Api
 from tests.unit.plugins.disks import claim
 from tests.unit.plugins.drive import JOBS, SECRETS, Jobs, told
 from tests.unit.plugins.modules.students import CHOICE, Students
-from tests.unit.plugins.storage import CLAIMS
+from tests.unit.plugins.storage import CLAIMS, VOLUMES
 
 Object = dict[str, Any]
 PARAMETERS = {
@@ -29,6 +29,9 @@ PARAMETERS = {
     "size": None,
     "storage_class": None,
     "partial": False,
+    "gone": False,
+    "project_units_per_minute": 1_000_000.0,
+    "identity_units_per_minute": 300_000.0,
     "students_per_job": 5,
     "concurrency": 2,
     "priority_class": "",
@@ -115,3 +118,38 @@ def test_somebody_elses_claim_is_not_written_to(course: Course) -> None:
     with pytest.raises(CoursehubError, match="that no import has made: set another new_disk"):
         course.run()
     assert course.jobs.made == []
+
+
+def test_the_jobs_share_what_drive_lets_one_identity_ask_for(course: Course) -> None:
+    course.run(students_per_job=1)
+    asked = course.jobs.requests("import")
+    assert [one["identity_units_per_minute"] for one in asked] == [150_000.0, 150_000.0]
+    assert [one["project_units_per_minute"] for one in asked] == [500_000.0, 500_000.0]
+
+
+def ready(name: str) -> Object:
+    conditions = [{"type": "Ready", "status": "True"}]
+    metadata = {"name": name, "labels": {"zone": name}}
+    return {"metadata": metadata, "spec": {}, "status": {"conditions": conditions}}
+
+
+def test_disks_of_different_zones_share_no_job(course: Course) -> None:
+    course.jobs.answer = lambda command, asked: answer(command, asked) | {"outcome": "stopped", "failed": "no"}
+    course.run()
+    for student, zone in (("ann", "a"), ("bob", "b")):
+        course.api.put(f"/api/v1/nodes/{zone}", ready(zone))
+        volume = course.api.objects[f"{CLAIMS}/back-disk-{student}"]["spec"]["volumeName"]
+        term = {"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]}
+        affinity = {"required": {"nodeSelectorTerms": [term]}}
+        course.api.objects[f"{VOLUMES}/{volume}"]["spec"]["nodeAffinity"] = affinity
+    course.jobs.answer = answer
+    course.jobs.made.clear()
+    assert [one["failed"] for one in course.run()["students"]] == ["", ""]
+    assert [len(one["students"]) for one in course.jobs.requests("import")] == [1, 1]
+
+
+def test_no_disk_is_made_where_no_node_is_ready(course: Course) -> None:
+    course.api.put("/api/v1/nodes/n", {"metadata": {"name": "n"}, "spec": {}, "status": {}})
+    failed = [one["failed"] for one in course.run()["students"]]
+    assert failed == ["no node is ready that the disk could be used on"] * 2
+    assert f"{CLAIMS}/back-disk-ann" not in course.api.objects

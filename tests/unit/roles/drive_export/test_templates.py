@@ -1,0 +1,92 @@
+"""What the role drive_export makes."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from ansible.plugins.filter.core import FilterModule
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _exporter, _slots
+
+from tests.unit.paths import ROOT
+
+ROLE = ROOT / "roles/drive_export"
+
+
+def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+    values = {
+        **defaults,
+        "coursehub_namespace": "coursehub",
+        "coursehub_students_namespace": "students",
+        "coursehub_drive_export_owner": "shared_drive",
+        "coursehub_drive_export_image": "tools:1",
+        **variables,
+    }
+
+    def lookup(_plugin: str, path: str) -> str:
+        return Path(path).read_text(encoding="utf-8")
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
+    environment.filters.update(FilterModule().filters())
+    text = (ROLE / f"templates/{template}.yaml.j2").read_text(encoding="utf-8")
+    rendered = environment.from_string(text).render(**values, lookup=lookup)
+    found = [one for one in yaml.safe_load_all(rendered) if one]
+    return {(one["kind"], one["metadata"]["name"]): one for one in found}
+
+
+def validations(policy: str, **variables: Any) -> str:
+    found = objects("rights", **variables)
+    name = f"coursehub-drive-export-{policy}"
+    assert found[("ValidatingAdmissionPolicyBinding", name)]["spec"]["policyName"] == name
+    spec = found[("ValidatingAdmissionPolicy", name)]["spec"]
+    return "\n".join(one["expression"] for one in spec["validations"])
+
+
+def test_jobs_of_exports_have_their_own_credentials_alone() -> None:
+    shared = validations("jobs")
+    assert "source.secret.name == 'drive-credentials'" in shared
+    assert _accounts.CONSENT_PREFIX not in shared
+    consent = validations("jobs", coursehub_drive_export_owner="consent")
+    assert f"source.secret.name.startsWith('{_accounts.CONSENT_PREFIX}')" in consent
+    for what in ("!has(object.spec.template.spec.serviceAccountName)", "!has(one.envFrom)", "!has(variable.valueFrom)"):
+        assert what in shared
+
+
+def test_exports_let_their_own_volumes_go_alone() -> None:
+    expression = validations("volumes")
+    assert f"oldObject.spec.claimRef.name.startsWith('{_exporter.CLONES}')" in expression
+    assert f"oldObject.spec.claimRef.name.startsWith('{_slots.STATE_PREFIX}')" in expression
+    assert "claimRef.namespace == 'students'" in expression
+
+
+def test_the_schedule_has_the_roster(tmp_path: Path) -> None:
+    found = objects("schedule")[("ConfigMap", "drive-export")]["data"]
+    assert "roster.csv" not in found
+    roster = tmp_path / "class.csv"
+    roster.write_text("student,email\nann,a@uni.example\n", encoding="utf-8")
+    found = objects("schedule", coursehub_drive_export_roster=str(roster))[("ConfigMap", "drive-export")]["data"]
+    assert found["roster.csv"] == roster.read_text(encoding="utf-8")
+    told = json.loads(found["inventory.json"])["all"]["hosts"]["localhost"]
+    assert told["coursehub_drive_export_roster"] == "/etc/coursehub/roster.csv"
+
+
+def test_the_quota_is_the_one_that_the_modules_look_at() -> None:
+    found = objects("jobs", coursehub_drive_export_concurrency=7)
+    assert found[("ResourceQuota", _exporter.QUOTA)]["spec"]["hard"]["pods"] == "8"
+    (rights,) = (
+        rule for rule in objects("rights")[("Role", "drive-export")]["rules"] if rule["resources"] == ["resourcequotas"]
+    )
+    assert rights["resourceNames"] == [_exporter.QUOTA]
+
+
+def test_no_network_leads_to_the_metadata_address() -> None:
+    metadata = ipaddress.ip_network("169.254.0.0/16")
+    networks = [str(metadata.supernet(new_prefix=bits)) for bits in range(16)] + ["142.250.0.0/15"]
+    policy = objects("jobs", coursehub_drive_export_networks=networks)[("NetworkPolicy", "drive-export")]
+    blocks = [one["to"][0]["ipBlock"] for one in policy["spec"]["egress"][1:]]
+    assert [block.get("except", []) for block in blocks] == [[str(metadata)]] * 16 + [[]]

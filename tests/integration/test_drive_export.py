@@ -24,6 +24,7 @@ from coursehub_tools.drive import client as client_module
 from coursehub_tools.drive import state as state_module
 from coursehub_tools.drive import upload
 from coursehub_tools.drive.client import Client
+from coursehub_tools.drive.reasons import REASONS, Treatment
 from coursehub_tools.drive.state import State
 from google.oauth2.credentials import Credentials
 
@@ -472,46 +473,73 @@ def test_what_passes_is_tried_again(drive: Emulator, ada: Student, status: int, 
     assert ada.tree() == expected(ada.home)
 
 
-@pytest.mark.parametrize(
-    ("status", "reason", "treatment"),
-    [
-        (403, "storageQuotaExceeded", "student"),
-        (403, "quotaExceeded", "student"),
-        (403, "insufficientFilePermissions", "student"),
-        (403, "insufficientParentPermissions", "student"),
-        (403, "domainPolicy", "student"),
-        (403, "teamDriveFileLimitExceeded", "drive"),
-        (403, "numChildrenInNonRootLimitExceeded", "drive"),
-        (403, "accessNotConfigured", "drive"),
-        (403, "appNotAuthorizedToFile", "consent"),
-        (403, "insufficientPermissions", "consent"),
-        (403, "dailyLimitExceeded", "day"),
-        (403, "neverHeardOf", "student"),
-    ],
+# What comes with another status than 403, and what comes when a token is asked for.
+STATUSES = {
+    "authError": 401,
+    "required": 401,
+    "notFound": 404,
+    "fileIdInUse": 409,
+    "uploadTooLarge": 413,
+    "internalError": 500,
+    "backendError": 503,
+    "transientError": 503,
+}
+OF_TOKENS = (
+    "temporarily_unavailable",
+    "invalid_grant",
+    "unauthorized_client",
+    "invalid_client",
+    "access_denied",
+    "invalid_scope",
+    "admin_policy_enforced",
 )
-def test_what_does_not_pass_stops_with_what_to_do(
-    drive: Emulator, ada: Student, status: int, reason: str, treatment: str
-) -> None:
+PASSING = (Treatment.RETRY, Treatment.LOOK, Treatment.EXISTS, Treatment.FILE)
+
+
+@pytest.mark.parametrize("reason", [one for one, rule in REASONS.items() if rule.treatment not in PASSING])
+def test_what_does_not_pass_stops_with_what_to_do(drive: Emulator, ada: Student, reason: str) -> None:
     homework(ada.home, 5)
+    method, identity, nth = ("oauth.token", "-", 1) if reason in OF_TOKENS else ("drive.files.create", ada.email, 3)
+    status = 400 if reason in OF_TOKENS else STATUSES.get(reason, 403)
     error = {"status": status, "reason": reason}
-    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=3, times=0, error=error)
+    drive.admin("POST", "/faults", method=method, identity=identity, nth=nth, times=0, error=error)
     result = ada.export()
-    assert (result["outcome"], result["treatment"]) == ("paused" if treatment == "day" else "stopped", treatment)
-    assert result["failed"].startswith(f"{ada.name}: Drive refuses with {status} {reason}")
-    assert result["remedy"] in result["failed"]
+    treatment = REASONS[reason].treatment
+    assert result["treatment"] == treatment.value
+    assert result["outcome"] == ("paused" if treatment is Treatment.DAY else "stopped")
+    assert result["reason"] == reason
+    assert result["failed"].startswith(f"{ada.name}: Drive refuses with ")
+    assert result["failed"].endswith(REASONS[reason].remedy)
     drive.admin("DELETE", "/faults")
     ada.exported()
     assert ada.tree() == expected(ada.home)
 
 
-def test_a_file_that_drive_does_not_take_is_named_and_the_others_go(drive: Emulator, ada: Student) -> None:
+@pytest.mark.parametrize("reason", [one for one, rule in REASONS.items() if rule.treatment in PASSING])
+def test_what_passes_or_strikes_one_file_stops_nobody(drive: Emulator, ada: Student, reason: str) -> None:
     homework(ada.home, 5)
-    error = {"status": 413, "reason": "uploadTooLarge"}
-    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=4, error=error)
+    token = reason in OF_TOKENS
+    error = {"status": 400 if token else STATUSES.get(reason, 403), "reason": reason}
+    strike = {"method": "oauth.token", "identity": "-"} if token else {"method": "drive.files.create"}
+    exists = REASONS[reason].treatment is Treatment.EXISTS
+    # The 4th is a file, after the top and two folders.
+    drive.admin("POST", "/faults", **strike, nth=1 if token else 4, error=error, after=exists)
     result = ada.export()
-    assert (result["outcome"], result["problems_count"], result["uploaded_files"]) == ("complete", 1, 4)
-    ada.exported()
+    struck = REASONS[reason].treatment is Treatment.FILE
+    assert (result["outcome"], result["problems_count"], result["failed"]) == ("complete", int(struck), "")
+    assert drive.admin("GET", "/faults")["faults"][0]["struck"] == 1
+    if struck:
+        ada.exported()
     assert ada.tree() == expected(ada.home)
+
+
+def test_a_reason_that_nobody_has_heard_of_stops_the_student(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 5)
+    error = {"status": 403, "reason": "neverHeardOf"}
+    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=3, times=0, error=error)
+    result = ada.export()
+    assert (result["outcome"], result["treatment"]) == ("stopped", "student")
+    assert result["failed"].startswith(f"{ada.name}: Drive refuses with 403 neverHeardOf")
 
 
 def test_the_bytes_of_a_day_pause_the_student(drive: Emulator, ada: Student) -> None:

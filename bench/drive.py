@@ -26,7 +26,7 @@ TIMED = Shape(5, 6, 6, 1, (4 * KIB, 64 * KIB), 128 * KIB, 3, (16 * MIB, 48 * MIB
 COURSE = Shape(50, 20, 8, 2, (2 * KIB, 4 * KIB), 2 * KIB)
 PLANNED = Shape(1000, 20, 8, 2, (0, 0), 0)
 # A folder as data sets of pictures or tokens have it.
-TINY = Shape(1, 1, 1000, 0, (KIB, 2 * KIB), 0)
+TINY = Shape(1, 1, 0, 1000, (0, 0), KIB)
 # The fastest of what was tried: by itself rclone is faster than Drive takes it, is refused, and waits too long.
 FLAGS = ("--fast-list", "--tpslimit=4", "--transfers=2")
 UNPACED = ("--drive-pacer-min-sleep=1ms",)

@@ -332,6 +332,38 @@ def test_a_process_that_was_killed_goes_on_in_the_middle_of_a_file(
     assert ada.tree() == expected(ada.home)
 
 
+def test_students_side_by_side_end_when_they_are_told_to_and_go_on(drive: Emulator, tmp_path: Path) -> None:
+    students = [Student(drive, tmp_path / name, name).enrol() for name in ("side-1", "side-2", "side-3")]
+    for one in students:
+        homework(one.home, 12)
+    drive.admin("POST", "/faults", method="drive.files.create", identity="side-*", nth=10, times=0, delay_s=2)
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"students": [one.values() for one in students]}), encoding="utf-8")
+    ours = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "coursehub_tools.drive", "export", "--drive-address", drive.url),
+            "--request",
+            request,
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "images/tools"), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    # All of them are at work: none is done with what was let through, which is nine things of forty-eight.
+    while drive.calls("drive.files.create") < 12:
+        assert ours.poll() is None
+        time.sleep(0.01)
+    ours.terminate()
+    said = ours.communicate(timeout=30)[0]
+    assert ours.returncode == 128 + signal.SIGTERM, said
+    assert "Traceback" not in said
+    drive.admin("DELETE", "/faults")
+    assert outcomes(students) == ["complete"] * 3
+    for one in students:
+        assert one.tree() == expected(one.home)
+
+
 @pytest.mark.parametrize("fault", [{"expire_session": True}, {"error": {"status": 410, "reason": "gone"}}])
 def test_a_session_that_has_expired_starts_that_file_anew(
     drive: Emulator, ada: Student, small_chunks: None, fault: dict[str, Any]

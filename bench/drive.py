@@ -26,9 +26,15 @@ TIMED = Shape(5, 6, 6, 1, (4 * KIB, 64 * KIB), 128 * KIB, 3, (16 * MIB, 48 * MIB
 COURSE = Shape(50, 20, 8, 2, (2 * KIB, 4 * KIB), 2 * KIB)
 PLANNED = Shape(1000, 20, 8, 2, (0, 0), 0)
 # A folder as data sets of pictures or tokens have it.
-TINY = Shape(1, 1, 1000, 0, (KIB, 2 * KIB), 0)
+TINY = Shape(1, 1, 0, 1000, (0, 0), KIB)
 # The fastest of what was tried: by itself rclone is faster than Drive takes it, is refused, and waits too long.
 FLAGS = ("--fast-list", "--tpslimit=4", "--transfers=2")
+FREE = {
+    "bundle": "never",
+    "threads": 16,
+    "identity_units_per_minute": 1e9,
+    "project_units_per_minute": 1e9,
+}
 UNPACED = ("--drive-pacer-min-sleep=1ms",)
 # With one checker it asks for fifty folders in a call, with eight for what each of them has come by.
 FEWEST_CALLS = ("--fast-list", "--checkers=1")
@@ -101,18 +107,19 @@ def measure(folder: Path, timed: Shape, course: Shape, planned: Shape) -> Measur
     """Run everything, one after the other."""
     say(f"first export at {WRITES_PER_SECOND} files a second, at least {floor(timed):.0f} s each")
     with drive_runs.place(folder / "timed", timed) as place:
-        place.limit(WRITES_PER_SECOND)
+        place.limit(user_writes_per_second=WRITES_PER_SECOND)
         ours = Ours(place, bundle="never").run(WRITES_PER_SECOND)
         say(f"exporter: {ours}")
         peer = Peer(place, FLAGS).run()
         say(f"rclone: {peer}")
     with drive_runs.place(folder / "tiny", TINY) as place:
-        place.limit(WRITES_PER_SECOND)
+        place.limit(user_writes_per_second=WRITES_PER_SECOND)
         tiny = Ours(place).run(WRITES_PER_SECOND)
         say(f"many tiny files: {tiny}")
     say(f"a course of {course.students}: first export without that pace, then calls")
     with drive_runs.place(folder / "course", course) as place:
-        exporter, rclone = Ours(place, bundle="never", threads=16), Peer(place, UNPACED)
+        place.limit(user_units_per_minute=0, project_units_per_minute=0)
+        exporter, rclone = Ours(place, **FREE), Peer(place, UNPACED)
         say(f"exporter: {exporter.run()}")
         second = exporter.run()
         say(f"second run: {second}")

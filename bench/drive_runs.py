@@ -49,9 +49,9 @@ class Place:
         self.homes.mkdir()
         drive_homes.write(shape, self.homes)
 
-    def limit(self, writes_per_second: float) -> None:
-        """Let an identity write so many things a second; 0 is no limit."""
-        self.drive.admin("PATCH", "/limits", user_writes_per_second=writes_per_second)
+    def limit(self, **limits: float) -> None:
+        """Set limits of Drive's; 0 is none."""
+        self.drive.admin("PATCH", "/limits", **limits)
 
     def counted(self, seconds: float, rss_mb: float = 0.0) -> Run:
         """Return what the emulator has counted since it was last asked."""

@@ -55,7 +55,9 @@ options:
     type: bool
     default: false
   bundle:
-    description: Whether a folder of many tiny files becomes one zip in Drive. V(auto) does it where that is faster.
+    description:
+      - Whether a folder of many tiny files becomes one zip in Drive. V(auto) does it where that is faster, but not
+        where there is a notebook in the folder, since Drive and Colab can't open one in a zip.
     type: str
     choices: [auto, never, always]
     default: auto
@@ -66,7 +68,8 @@ options:
     elements: str
     default: []
   students_per_job:
-    description: Students in one Job. Each has a disk attached meanwhile, and a node takes so many.
+    description: Students in one Job. Each has a disk attached meanwhile, and a node takes so many. Those who each have
+      an account of their own are exported side by side, at most eight.
     type: int
     default: 5
   concurrency:

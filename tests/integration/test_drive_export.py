@@ -25,6 +25,7 @@ from coursehub_tools.drive import client as client_module
 from coursehub_tools.drive import packing, upload
 from coursehub_tools.drive import state as state_module
 from coursehub_tools.drive.client import Client
+from coursehub_tools.drive.reasons import REASONS, Treatment
 from coursehub_tools.drive.state import State
 from google.oauth2.credentials import Credentials
 
@@ -332,6 +333,38 @@ def test_a_process_that_was_killed_goes_on_in_the_middle_of_a_file(
     assert ada.tree() == expected(ada.home)
 
 
+def test_students_side_by_side_end_when_they_are_told_to_and_go_on(drive: Emulator, tmp_path: Path) -> None:
+    students = [Student(drive, tmp_path / name, name).enrol() for name in ("side-1", "side-2", "side-3")]
+    for one in students:
+        homework(one.home, 12)
+    drive.admin("POST", "/faults", method="drive.files.create", identity="side-*", nth=10, times=0, delay_s=2)
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"students": [one.values() for one in students]}), encoding="utf-8")
+    ours = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "coursehub_tools.drive", "export", "--drive-address", drive.url),
+            "--request",
+            request,
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "images/tools"), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    # All of them are at work: none is done with what was let through, which is nine things of forty-eight.
+    while drive.calls("drive.files.create") < 12:
+        assert ours.poll() is None
+        time.sleep(0.01)
+    ours.terminate()
+    said = ours.communicate(timeout=30)[0]
+    assert ours.returncode == 128 + signal.SIGTERM, said
+    assert "Traceback" not in said
+    drive.admin("DELETE", "/faults")
+    assert outcomes(students) == ["complete"] * 3
+    for one in students:
+        assert one.tree() == expected(one.home)
+
+
 @pytest.mark.parametrize("fault", [{"expire_session": True}, {"error": {"status": 410, "reason": "gone"}}])
 def test_a_session_that_has_expired_starts_that_file_anew(
     drive: Emulator, ada: Student, small_chunks: None, fault: dict[str, Any]
@@ -401,8 +434,24 @@ def test_what_arrives_as_something_else_is_named_and_sent_again(
 def test_memory_is_bounded_whatever_the_size(drive: Emulator, ada: Student) -> None:
     with (ada.home / "sparse").open("wb") as file:
         file.truncate(192 << 20)
-    words = ["export", "--student", ada.name, "--credentials", str(ada.key), "--source", str(ada.home)]
-    words += ["--state", str(ada.place / "state"), "--drive-address", drive.url, "--threads", "1"]
+    # Chunks of 8 MiB, twice on their way, and what Google's library brings along.
+    assert peak_mib(drive, [ada], threads=1) < 40
+    assert drive.uploaded() > 192 << 20
+
+
+def test_memory_is_bounded_whatever_the_number_of_students(drive: Emulator, tmp_path: Path) -> None:
+    students = [Student(drive, tmp_path / str(number), f"large-{number}").enrol() for number in range(8)]
+    for one in students:
+        for number in range(4):
+            with (one.home / f"sparse {number}").open("wb") as file:
+                file.truncate(upload.CHUNK + 1)
+    assert peak_mib(drive, students, threads=32) < 16 * 16 + 40
+
+
+def peak_mib(drive: Emulator, students: list[Student], **more: Any) -> int:
+    """Return what an export of these takes at most, beside what its process has from the beginning."""
+    request = students[0].place / "request.json"
+    request.write_text(json.dumps({"students": [one.values(**more) for one in students]}), encoding="utf-8")
     # Of this process alone: what getrusage tells was its parent's before.
     code = (
         "import sys; from pathlib import Path; from coursehub_tools.drive import __main__ as command; "
@@ -410,16 +459,14 @@ def test_memory_is_bounded_whatever_the_size(drive: Emulator, ada: Student) -> N
         "before = peak(); code = command.main(sys.argv[1:]); print((peak() - before) // 1024); sys.exit(code)"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-c", code, "export", "--drive-address", drive.url, "--request", str(request)],
         env={**os.environ, "PYTHONPATH": str(ROOT / "images/tools"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
-    # Chunks of 8 MiB, twice on their way, and what Google's library brings along.
-    assert int(ended.stdout.splitlines()[-1]) < 40
-    assert drive.uploaded() > 192 << 20
+    return int(ended.stdout.splitlines()[-1])
 
 
 # ---- refusals
@@ -473,46 +520,73 @@ def test_what_passes_is_tried_again(drive: Emulator, ada: Student, status: int, 
     assert ada.tree() == expected(ada.home)
 
 
-@pytest.mark.parametrize(
-    ("status", "reason", "treatment"),
-    [
-        (403, "storageQuotaExceeded", "student"),
-        (403, "quotaExceeded", "student"),
-        (403, "insufficientFilePermissions", "student"),
-        (403, "insufficientParentPermissions", "student"),
-        (403, "domainPolicy", "student"),
-        (403, "teamDriveFileLimitExceeded", "drive"),
-        (403, "numChildrenInNonRootLimitExceeded", "drive"),
-        (403, "accessNotConfigured", "drive"),
-        (403, "appNotAuthorizedToFile", "consent"),
-        (403, "insufficientPermissions", "consent"),
-        (403, "dailyLimitExceeded", "day"),
-        (403, "neverHeardOf", "student"),
-    ],
+# What comes with another status than 403, and what comes when a token is asked for.
+STATUSES = {
+    "authError": 401,
+    "required": 401,
+    "notFound": 404,
+    "fileIdInUse": 409,
+    "uploadTooLarge": 413,
+    "internalError": 500,
+    "backendError": 503,
+    "transientError": 503,
+}
+OF_TOKENS = (
+    "temporarily_unavailable",
+    "invalid_grant",
+    "unauthorized_client",
+    "invalid_client",
+    "access_denied",
+    "invalid_scope",
+    "admin_policy_enforced",
 )
-def test_what_does_not_pass_stops_with_what_to_do(
-    drive: Emulator, ada: Student, status: int, reason: str, treatment: str
-) -> None:
+PASSING = (Treatment.RETRY, Treatment.LOOK, Treatment.EXISTS, Treatment.FILE)
+
+
+@pytest.mark.parametrize("reason", [one for one, rule in REASONS.items() if rule.treatment not in PASSING])
+def test_what_does_not_pass_stops_with_what_to_do(drive: Emulator, ada: Student, reason: str) -> None:
     homework(ada.home, 5)
+    method, identity, nth = ("oauth.token", "-", 1) if reason in OF_TOKENS else ("drive.files.create", ada.email, 3)
+    status = 400 if reason in OF_TOKENS else STATUSES.get(reason, 403)
     error = {"status": status, "reason": reason}
-    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=3, times=0, error=error)
+    drive.admin("POST", "/faults", method=method, identity=identity, nth=nth, times=0, error=error)
     result = ada.export()
-    assert (result["outcome"], result["treatment"]) == ("paused" if treatment == "day" else "stopped", treatment)
-    assert result["failed"].startswith(f"{ada.name}: Drive refuses with {status} {reason}")
-    assert result["remedy"] in result["failed"]
+    treatment = REASONS[reason].treatment
+    assert result["treatment"] == treatment.value
+    assert result["outcome"] == ("paused" if treatment is Treatment.DAY else "stopped")
+    assert result["reason"] == reason
+    assert result["failed"].startswith(f"{ada.name}: Drive refuses with ")
+    assert result["failed"].endswith(REASONS[reason].remedy)
     drive.admin("DELETE", "/faults")
     ada.exported()
     assert ada.tree() == expected(ada.home)
 
 
-def test_a_file_that_drive_does_not_take_is_named_and_the_others_go(drive: Emulator, ada: Student) -> None:
+@pytest.mark.parametrize("reason", [one for one, rule in REASONS.items() if rule.treatment in PASSING])
+def test_what_passes_or_strikes_one_file_stops_nobody(drive: Emulator, ada: Student, reason: str) -> None:
     homework(ada.home, 5)
-    error = {"status": 413, "reason": "uploadTooLarge"}
-    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=4, error=error)
+    token = reason in OF_TOKENS
+    error = {"status": 400 if token else STATUSES.get(reason, 403), "reason": reason}
+    strike = {"method": "oauth.token", "identity": "-"} if token else {"method": "drive.files.create"}
+    exists = REASONS[reason].treatment is Treatment.EXISTS
+    # The 4th is a file, after the top and two folders.
+    drive.admin("POST", "/faults", **strike, nth=1 if token else 4, error=error, after=exists)
     result = ada.export()
-    assert (result["outcome"], result["problems_count"], result["uploaded_files"]) == ("complete", 1, 4)
-    ada.exported()
+    struck = REASONS[reason].treatment is Treatment.FILE
+    assert (result["outcome"], result["problems_count"], result["failed"]) == ("complete", int(struck), "")
+    assert drive.admin("GET", "/faults")["faults"][0]["struck"] == 1
+    if struck:
+        ada.exported()
     assert ada.tree() == expected(ada.home)
+
+
+def test_a_reason_that_nobody_has_heard_of_stops_the_student(drive: Emulator, ada: Student) -> None:
+    homework(ada.home, 5)
+    error = {"status": 403, "reason": "neverHeardOf"}
+    drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=3, times=0, error=error)
+    result = ada.export()
+    assert (result["outcome"], result["treatment"]) == ("stopped", "student")
+    assert result["failed"].startswith(f"{ada.name}: Drive refuses with 403 neverHeardOf")
 
 
 def test_the_bytes_of_a_day_pause_the_student(drive: Emulator, ada: Student) -> None:

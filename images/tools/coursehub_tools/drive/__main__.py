@@ -151,4 +151,9 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ended = main(sys.argv[1:])
+    if ended == _TOLD_TO_END:
+        # Threads are still at work. Python would wait for none of them, but may abort (134) while one of them prints.
+        sys.stdout.flush()
+        os._exit(ended)
+    sys.exit(ended)

@@ -6,7 +6,8 @@ changes, all B bytes are sent again. So ``auto`` bundles a folder where that is 
 
     (n - 1) / W > 2 * B / R,
 
-and where its files are many and tiny: what people open in Drive one by one is to be there one by one.
+and where its files are many and tiny, and none of them is a notebook: those are what students open in Drive, and in
+Colab from there, and nobody opens one in a zip.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 
 from . import names
 from .rows import BUNDLE, FILE, FOLDER, Row
+
+NOTEBOOK = ".ipynb"
 
 NEVER = "never"
 AUTO = "auto"
@@ -34,6 +37,7 @@ BYTES_PER_SECOND = 10e6
 class _Sum:
     files: int = 0
     bytes: int = 0
+    notebooks: int = 0
 
 
 def choose(found: Iterable[Row], base: Iterable[Row], mode: str, writes_per_second: float) -> set[str]:
@@ -55,7 +59,7 @@ def choose(found: Iterable[Row], base: Iterable[Row], mode: str, writes_per_seco
 
 
 def _faster(total: _Sum, writes_per_second: float) -> bool:
-    if total.files < LEAST_FILES or total.bytes > min(total.files * TINY_BYTES, MOST_BYTES):
+    if total.notebooks or total.files < LEAST_FILES or total.bytes > min(total.files * TINY_BYTES, MOST_BYTES):
         return False
     return (total.files - 1) / writes_per_second > 2 * total.bytes / BYTES_PER_SECOND
 
@@ -68,4 +72,5 @@ def _sums(rows: Iterable[Row]) -> dict[str, _Sum]:
                 total = sums.setdefault(folder, _Sum())
                 total.files += 1
                 total.bytes += row.size
+                total.notebooks += row.path.endswith(NOTEBOOK)
     return sums

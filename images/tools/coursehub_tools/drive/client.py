@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,11 @@ TIMEOUT_S = 60.0
 # goes by that as well. A few tries, in case it was the rate.
 DAY_SAID = "User rate limit exceeded."
 _DAY_TRIES = 3
+# That does not pass: somebody between us and Drive reads what is sent, or the machine lacks authorities.
+_UNTRUSTED = Rule(
+    Treatment.DRIVE,
+    "what answers in Drive's place has a certificate that is not trusted: look at the proxy and the authorities",
+)
 _LOST = (OSError, httplib2.HttpLib2Error, http.client.HTTPException, TransportError)
 
 
@@ -179,6 +185,8 @@ class Client:
         except RefreshError as error:
             raise _no_token(error) from None
         except _LOST as error:
+            if _is_untrusted(error):
+                raise RefusedError(_UNTRUSTED, 0, "certificate", "") from None
             self._threads.__dict__.pop("http", None)
             raise LostError(error) from None
 
@@ -202,6 +210,15 @@ class Client:
                     # It is the identity that was too fast, not this thread.
                     self._pacer.hold(seconds)
                 self._sleep(seconds)
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Tell whether a connection came to nothing for its certificate; google-auth wraps what it meets."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, Exception)), None)
+    return False
 
 
 def backoff(tries: int, wanted: float | None) -> float:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .. import result
 from ..result import MOST_NAMES, FailedError, because, say, shown
-from . import credentials, export, importing, look, parallel, request, verify
+from . import credentials, export, importing, look, parallel, verify
 from .client import Client, LostError, RefusedError
 from .lists import Lists
 from .objects import Drive
 from .pacer import Bucket, Pacer, project_bucket
 from .reasons import Treatment
 from .report import Report, outcome_of
-from .request import Asked
+from .request import Asked, by_identity
 from .state import folder_name
 
 
@@ -34,8 +34,10 @@ class Where:
     patience_s: float = 900.0
 
 
-# Students who each have an identity of their own. What all have in memory together is bounded by ``upload``.
+# Students who each have an identity of their own, and the files of all of them at a time: each may have 16 MiB in
+# memory, of the 512 that a pod has. Two at a time are enough for the pace of one identity.
 SIDE_BY_SIDE = 8
+_FILES_AT_A_TIME = 16
 
 GOOD = ("complete", "unchanged", "proven", "restored", "ready", "counted")
 # https://support.google.com/a/answer/7338880, bin included.
@@ -46,6 +48,11 @@ def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | N
     """Do what is asked for each student, whatever becomes of the others; return how many came to what."""
     if results is not None and not results.is_dir():
         raise FailedError(f"'{shown(str(results))}' is no folder for the results: make it first")
+    rows = by_identity(asked)
+    lanes = min(len(rows), SIDE_BY_SIDE)
+    if lanes > 1:
+        asked = [replace(one, threads=min(one.threads, _FILES_AT_A_TIME // lanes)) for one in asked]
+        rows = by_identity(asked)
     run = _Run(command, where, asked)
     outcome: dict[str, str] = {}
 
@@ -55,8 +62,7 @@ def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | N
             _tell(done, results)
             outcome[one.student] = done["outcome"]
 
-    rows = request.by_identity(asked)
-    parallel.each(do, rows, min(len(rows), SIDE_BY_SIDE))
+    parallel.each(do, rows, lanes)
     outcomes = Counter(outcome.values())
     failed = [one.student for one in asked if outcome[one.student] not in GOOD]
     summary: dict[str, Any] = {"students": len(asked), **outcomes, "failed_students": failed}

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +24,8 @@ from .steps import Digest
 
 # What Google's documents call small enough for one call.
 SMALL = 5 << 20
-# A multiple of 256 KiB.
+# A multiple of 256 KiB. Four uploads at a time have 32 MiB in memory.
 CHUNK = 8 << 20
-# Chunks in memory at a time, whatever the number of students and threads: four have 32 MiB.
-_CHUNKS = threading.BoundedSemaphore(4)
 _BLOCK = 1 << 20
 
 
@@ -173,16 +170,12 @@ class _Upload:
     def _step(self) -> Fact | None:
         if self._at is None:
             return self._judge({"content-range": f"bytes */{self._size}"}, b"")
-        with _CHUNKS:
-            return self._chunk(self._at)
-
-    def _chunk(self, start: int) -> Fact | None:
         self._content.check()
-        end = min(start + CHUNK, self._size)
-        data = self._content.read(start, end)
-        self._measure.catch_up(self._content, start)
-        self._measure.add(data[self._measure.at - start :])
-        headers = {"content-range": f"bytes {start}-{end - 1}/{self._size}"}
+        end = min(self._at + CHUNK, self._size)
+        data = self._content.read(self._at, end)
+        self._measure.catch_up(self._content, self._at)
+        self._measure.add(data[self._measure.at - self._at :])
+        headers = {"content-range": f"bytes {self._at}-{end - 1}/{self._size}"}
         try:
             return self._judge(headers, data)
         except RefusedError:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
 import os
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -67,3 +70,22 @@ def test_progress_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: 
     progress.add(2)
     progress.add(3)
     assert capsys.readouterr().out == "read: 2 files, 3 bytes so far\n"
+
+
+def test_lines_of_several_threads_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            # Whoever else has something to say has the time to.
+            time.sleep(0.001)
+            written.append(text)
+            return len(text)
+
+    monkeypatch.setattr("sys.stdout", Slow())
+    threads = [threading.Thread(target=result.say, args=(f"line {number}",)) for number in range(20)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted("".join(written).splitlines()) == sorted(f"line {number}" for number in range(20))

@@ -37,6 +37,14 @@ def test_folders_of_many_tiny_files_are_bundled(rows: list[Row], bundled: set[st
     assert bundle.choose(rows, [], bundle.NEVER, 2) == set()
 
 
+def test_what_students_open_in_drive_is_there_by_itself() -> None:
+    rows = [Row("up", FOLDER), Row("up/lab.ipynb", FILE, 100), *many("up/logs", 100, 10), *many("more", 100, 10)]
+    assert bundle.choose(rows, [], bundle.AUTO, 2) == {"up/logs", "more"}
+    assert bundle.choose(rows, [], bundle.ALWAYS, 2) == {"up", "more"}
+    # A folder that was bundled before its first notebook stays so.
+    assert bundle.choose(rows, [Row("up", BUNDLE, id="1")], bundle.AUTO, 2) == {"up", "more"}
+
+
 def test_where_drive_takes_files_fast_nothing_is_bundled() -> None:
     rows = many("a", 1000, 10_000)
     # 1 MB again for each change is 0.2 s; a thousand files by themselves are less.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from itertools import pairwise
 
 import pytest
@@ -7,6 +8,7 @@ from coursehub_tools.drive import client, reasons
 from coursehub_tools.drive.client import MOST_WAIT_S, Client, LostError, RefusedError, backoff
 from coursehub_tools.drive.pacer import DOWNLOAD, EDIT, LIST, Pacer, Rates, project_bucket
 from coursehub_tools.drive.reasons import REASONS, Treatment
+from google.auth.exceptions import TransportError
 from google.oauth2.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +129,24 @@ def test_what_does_not_pass_is_asked_once() -> None:
     with pytest.raises(RefusedError, match="403 storageQuotaExceeded"):
         waiting_client(time).persist(ask)
     assert (len(asked), time.slept) == (1, [])
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_certificate_that_is_not_trusted_is_said_at_once(wrapped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time()
+    one = waiting_client(time)
+
+    class Http:
+        def request(self, *_words: object, **_more: object) -> None:
+            bad = ssl.SSLCertVerificationError("self-signed certificate")
+            raise TransportError(bad) if wrapped else bad
+
+    monkeypatch.setattr(one, "_http", Http)
+    with pytest.raises(RefusedError) as refused:
+        one.persist(lambda: one.send("GET", "https://www.googleapis.com/", {}, None))
+    assert not isinstance(refused.value, LostError)
+    assert "a certificate that is not trusted" in refused.value.rule.remedy
+    assert time.slept == []
 
 
 def test_drive_says_how_long_to_wait() -> None:

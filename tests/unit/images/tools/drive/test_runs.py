@@ -51,6 +51,16 @@ def test_identities_are_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     assert summary == {"students": 2, "ready": 2, "failed_students": []}
 
 
+def test_side_by_side_they_share_what_one_may_have_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    does(monkeypatch, lambda task: threads.append(task.asked.threads))
+    runs.all_of("check", [asked(f"student {number}", str(number)) for number in range(20)], WHERE, None)
+    assert threads == [2] * 20
+    threads.clear()
+    runs.all_of("check", [asked("a", "1"), asked("b", "1")], WHERE, None)
+    assert threads == [4, 4]
+
+
 def test_students_of_one_identity_come_one_after_the_other_with_one_token(
     monkeypatch: pytest.MonkeyPatch, no_credentials: list[str]
 ) -> None:

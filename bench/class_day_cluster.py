@@ -120,12 +120,8 @@ class Seen:
         for pod, moment in self.gone.items():
             node = self.node_of.get(pod, "")
             last[node] = max(last.get(node, 0.0), moment)
-        found = [
-            moment - last[self.name_of[claim]]
-            for claim, moment in self.removed.items()
-            if self.name_of.get(claim) in last
-        ]
-        return median(found) if found else float("nan")
+        ends = [(last.get(self.name_of.get(claim, "")), moment) for claim, moment in self.removed.items()]
+        return median(moment - begun for begun, moment in ends if begun is not None)
 
 
 class Run:
@@ -262,9 +258,8 @@ class Run:
                 seen.ordered.setdefault(name, now)
                 if status.get("nodeName"):
                     seen.name_of[name] = status["nodeName"]
-                if any(
-                    one["type"] == "Initialized" and one["status"] == "True" for one in status.get("conditions") or []
-                ):
+                conditions = status.get("conditions") or []
+                if any(one["type"] == "Initialized" and one["status"] == "True" for one in conditions):
                     seen.ready.setdefault(name, now)
             for uid in known.keys() - state.keys():
                 seen.removed[known.pop(uid)] = now

@@ -41,7 +41,7 @@ class Programs:
 
 
 def machine_type(machine: Machine, prices: Mapping[str, float]) -> Object:
-    """Return a machine as Karpenter's file of types has it, with its price an hour in each zone that has one to give."""
+    """Return a machine as Karpenter's file of types has it; ``prices`` an hour are of zones that have one to give."""
     return {
         "name": machine.name,
         "offerings": [

@@ -192,8 +192,8 @@ def check_day(parameters: Parameters, day: Mapping[str, Any]) -> list[str]:
     """Return how a day of the replay differs from the engine's run: a sentence for each figure.
 
     ``day`` has ``students``, within how many seconds they came, and of ``wait_p95_s``, ``wait_p95_default_s`` and
-    ``nodes`` what was measured. Nodes that are none resize no servers, so the replay does not either: they start with the
-    floor, and keep it.
+    ``nodes`` what was measured. Nodes that are none resize no servers, so the replay does not either: servers start
+    with the floor, and keep it.
     """
     one = replace(
         parameters,

@@ -138,7 +138,7 @@ def kubernetes_stamp(version: str) -> str:
 
 
 def joined(folder: Path, patterns: Iterable[str]) -> str:
-    """Return all that the patterns name in a folder, as one stream of YAML. Raises BuildError where one names nothing."""
+    """Return what patterns name in a folder, as one stream of YAML. Raises BuildError where one names nothing."""
     documents = []
     for pattern in patterns:
         found = sorted(folder.glob(pattern))

@@ -201,7 +201,8 @@ class Run:
         lesson = {
             "name": "class",
             "start": day.begin.strftime("%Y-%m-%d %H:%M:%S"),
-            "end": (day.begin + timedelta(seconds=day.leave[1])).strftime("%Y-%m-%d %H:%M:%S"),
+            # By the calendar it is as long as any; that all leave so soon is what is compressed of it.
+            "end": (day.begin + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S"),
             "seats": len(day.arrivals),
         }
         machine = self.machine

@@ -20,15 +20,14 @@ from tests.e2e.playbook import module
 Object = dict[str, Any]
 Seats = Callable[..., dict[str, Any]]
 
-# As molecule/autoscaler/converge.yml has it: four servers on a node, and three nodes at most beside three of the core.
-MACHINE = {"type": "lab-4", "cpu": "4", "memory": "8Gi", "disks": 110}
+# As molecule/autoscaler/converge.yml has it: four servers on a node, beside what the cluster has on each of its own; and
+# three nodes at most beside three of the core.
+MACHINE = {"type": "lab-4", "cpu": "4800m", "memory": "8Gi", "disks": 110}
 PRICES = {"lab-4": 0.1}
 SEATS_PER_NODE = 4
 CORE_NODES, LIMIT_NODES = 3, 6
 CPU, MEMORY = "1", "256Mi"
 REGISTER_S = 5
-# What pods of the cluster's own have on each node, of these too.
-FOR_DAEMONS = 0.8
 POOL = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
 # From a pod that waits to a node for it: the engine gathers pods for up to 10 s, and the machine does other things.
 SCALE_S = REGISTER_S + 45
@@ -50,7 +49,7 @@ class Engine:
     def offer(self, *zones: str) -> None:
         """Start the engine, or start it again, with machines in these zones, the first the cheapest."""
         self._karpenter.close()
-        machine = _packing.Machine(MACHINE["type"], 4 + FOR_DAEMONS, 8 << 30, 110, PRICES["lab-4"])
+        machine = _packing.parse_machine(MACHINE, PRICES)
         prices = {zone: machine.price * (1 + number / 10) for number, zone in enumerate(zones)}
         types = fake_nodes.machine_type(machine, prices)
         self._karpenter.enter_context(fake_nodes.engine(self._programs, self._kubeconfig, self._folder, types))
@@ -116,6 +115,8 @@ class Course:
             self._cluster.delete("apps/v1", "Deployment", "seats-placeholder", STUDENTS, propagationPolicy="Foreground")
         if self._cluster.kube.get("v1", "ConfigMap", _warm.NAME, STUDENTS):
             self._cluster.delete("v1", "ConfigMap", _warm.NAME, STUDENTS)
+        for claim in self._cluster.kube.list("karpenter.sh/v1", "NodeClaim"):
+            self._cluster.kube.delete("karpenter.sh/v1", "NodeClaim", claim["metadata"]["name"])
         self.wait_nodes(0, 90)
 
 
@@ -196,7 +197,9 @@ def seats(engine: Engine) -> Seats:
             cpu=CPU,
             machine=MACHINE,
             prices=PRICES,
+            # Who came more than two minutes ago came for something else.
             boot_s=60,
+            early_s=60,
             **{"core_nodes": CORE_NODES, "limit_nodes": LIMIT_NODES, "limit_spend": 100, "image": "none:1", **more},
         )
         assert not told.get("failed"), told

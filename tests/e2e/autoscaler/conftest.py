@@ -20,8 +20,8 @@ from tests.e2e.playbook import module
 Object = dict[str, Any]
 Seats = Callable[..., dict[str, Any]]
 
-# As molecule/autoscaler/converge.yml has it: four servers on a node, beside what the cluster has on each; and three nodes
-# at most beside three of the core.
+# As molecule/autoscaler/converge.yml has it: four servers on a node, beside what the cluster has on each; and three
+# nodes at most beside three of the core.
 MACHINE = {"type": "lab-4", "cpu": "4800m", "memory": "8Gi", "disks": 110}
 PRICES = {"lab-4": 0.1}
 SEATS_PER_NODE = 4

@@ -191,11 +191,23 @@ def shape_rows(found: Mapping[str, Semester]) -> list[list[str]]:
 def check_day(parameters: Parameters, day: Mapping[str, Any]) -> list[str]:
     """Return how a day of the replay differs from the engine's run: a sentence for each figure.
 
-    ``day`` has ``students``, and of ``wait_p95_s``, ``wait_p95_default_s`` and ``nodes`` what was measured.
+    ``day`` has ``students``, within how many seconds they came, and of ``wait_p95_s``, ``wait_p95_default_s`` and
+    ``nodes`` what was measured. Nodes that are none resize no servers, so the replay does not either: servers start
+    with the floor, and keep it.
     """
-    one = replace(parameters, weeks=1, shape="all at once", students=int(day["students"]), attendance=1.0)
+    one = replace(
+        parameters,
+        weeks=1,
+        shape="all at once",
+        students=int(day["students"]),
+        attendance=1.0,
+        arrivals_s=float(day["arrivals_s"]),
+    )
     trace = [session for session in sessions(one) if session.lesson is not None]
-    default, ours = (Cluster(one, design, trace).run() for design in designs(one))
+    default_design, design = designs(one)
+    default = Cluster(one, default_design, trace).run()
+    fixed = replace(one, guarantee_mib=one.floor_mib)
+    ours = Cluster(fixed, replace(design, resized=False), trace).run()
     replayed = {"wait_p95_s": waits(ours), "wait_p95_default_s": waits(default), "nodes": float(ours.peak_nodes)}
     return [
         f"{name}: {float(day[name]):.1f} on the engine, {value:.1f} in the replay, {value - float(day[name]):+.1f}"

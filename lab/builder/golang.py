@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import shell
@@ -32,6 +32,8 @@ class Group:
     tags: tuple[str, ...] = ()
     stamp_kubernetes: bool = False
     stub_lego: bool = False
+    # Name of a file -> the module, and which of its files are put together in it, one YAML document after the other.
+    manifests: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 def _same_names(prefix: str, names: str) -> dict[str, str]:
@@ -84,6 +86,23 @@ GROUPS = (
         tags=("osusergo", "ipam_provider_operator"),
     ),
     Group("go-traefik", {"github.com/traefik/traefik/v3/cmd/traefik": "traefik"}, stub_lego=True),
+    # The real autoscaler, whose nodes are none, and what plays their kubelets. Both are processes, no images. Groups of
+    # their own: `go build` calls both binaries kwok.
+    Group(
+        "go-karpenter",
+        {"sigs.k8s.io/karpenter/kwok": "karpenter"},
+        manifests={"crds.yaml": ("sigs.k8s.io/karpenter", ("kwok/charts/crds/*.yaml", "kwok/apis/crds/*.yaml"))},
+    ),
+    Group(
+        "go-kwok",
+        {"sigs.k8s.io/kwok/cmd/kwok": "kwok"},
+        manifests={
+            "stages.yaml": (
+                "sigs.k8s.io/kwok",
+                ("kustomize/stage/node/fast/node-*.yaml", "kustomize/stage/pod/fast/pod-*.yaml"),
+            )
+        },
+    ),
 )
 
 
@@ -116,6 +135,17 @@ def kubernetes_stamp(version: str) -> str:
         "buildDate": "2026-01-01T00:00:00Z",
     }
     return " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())
+
+
+def joined(folder: Path, patterns: Iterable[str]) -> str:
+    """Return what patterns name in a folder, as one stream of YAML. Raises BuildError where one names nothing."""
+    documents = []
+    for pattern in patterns:
+        found = sorted(folder.glob(pattern))
+        if not found:
+            raise BuildError(f"{folder.name} has no {pattern}")
+        documents += [path.read_text(encoding="utf-8").strip().removeprefix("---").strip() for path in found]
+    return "\n---\n".join(documents) + "\n"
 
 
 def _environment() -> dict[str, str]:
@@ -181,6 +211,8 @@ def step(go_module: Path, group: Group) -> Step:
             built = target / _default_name(path)
             if built.name != name:
                 built.rename(target / name)
+        for name, (module, patterns) in group.manifests.items():
+            (target / name).write_text(joined(module_folder(go_module, module), patterns), encoding="utf-8")
 
     return Step(
         name=group.name,
@@ -191,6 +223,7 @@ def step(go_module: Path, group: Group) -> Step:
             *group.tags,
             *(f"{k}={v}" for k, v in group.binaries.items()),
             LEGO_STUB if group.stub_lego else "",
+            *(f"{name}={module}:{','.join(patterns)}" for name, (module, patterns) in group.manifests.items()),
         ),
         files=(go_module,),
     )

@@ -89,7 +89,7 @@ def test_a_server_that_is_resized_costs_the_floor_less() -> None:
 
 
 def test_the_day_is_compared_with_the_engines() -> None:
-    said = semester.check_day(WEEK, {"students": 60, "wait_p95_s": 12.5, "nodes": 5})
+    said = semester.check_day(WEEK, {"students": 60, "arrivals_s": 64, "wait_p95_s": 12.5, "nodes": 5})
     assert said[0] == "wait_p95_s: 12.5 on the engine, 10.5 in the replay, -2.0"
     assert len(said) == 2
 

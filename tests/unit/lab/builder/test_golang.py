@@ -125,3 +125,26 @@ def test_traefik_is_built_with_a_lego_that_knows_no_providers(go: Path) -> None:
 def test_the_stub_is_go_of_the_right_package() -> None:
     assert "package dns" in golang.LEGO_STUB
     assert "func NewDNSChallengeProviderByName(" in golang.LEGO_STUB
+
+
+def test_manifests_of_a_module_are_one_stream_beside_the_binary(go: Path) -> None:
+    folder = go / "modcache/lego/crds"
+    # The stand-in of go has the same folder for every module.
+    folder.parent.chmod(0o755)
+    folder.mkdir()
+    (folder / "b.yaml").write_text("kind: B\n", encoding="utf-8")
+    (folder / "a.yaml").write_text("---\nkind: A\n", encoding="utf-8")
+    group = golang.Group(
+        "g", {"example.org/cmd/one": "one"}, manifests={"crds.yaml": ("example.org", ("crds/*.yaml",))}
+    )
+    assert (build(go, group) / "crds.yaml").read_text(encoding="utf-8") == "kind: A\n---\nkind: B\n"
+
+
+def test_manifests_that_a_module_lacks_end_the_build(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"has no crds/\*\.yaml$"):
+        golang.joined(tmp_path, ["crds/*.yaml"])
+
+
+def test_a_group_without_manifests_keeps_the_key_that_it_had() -> None:
+    with_none = golang.step(GO_MODULE, golang.Group("g", {"a": "a"}))
+    assert with_none.inputs == ("-s -w", "a=a", "")

@@ -45,6 +45,22 @@ def test_who_came_needs_no_seat_any_more() -> None:
     assert _seats.of_classes([CLASS], POLICY, _seats.Now(at(0), early + came)) == 250
 
 
+def test_a_class_that_is_there_is_no_rate_that_goes_on() -> None:
+    came = [at(-1)] * 450
+    now = _seats.Now(at(5), came)
+    assert plan(now).seats == 0
+    # One more than the class, and in the ten minutes after its peak nobody by chance.
+    assert _seats.unexpected([CLASS], POLICY, _seats.Now(at(5), [*came, at(4)])) == [at(4)]
+    assert plan(_seats.Now(at(16), came)).seats == 0
+
+
+def test_nobody_takes_a_seat_of_two_classes() -> None:
+    other = Meeting(TEN, TEN + timedelta(minutes=90), "Maths", 50)
+    came = [at(-1)] * 450
+    assert _seats.of_classes([CLASS, other], POLICY, _seats.Now(at(0), came)) == 50
+    assert _seats.of_classes([CLASS, other], POLICY, _seats.Now(at(0), came + [at(-1)] * 20)) == 30
+
+
 def test_not_everybody_comes() -> None:
     assert plan(_seats.Now(at(0), []), _seats.Policy(boot_s=120.0, share=0.7)).seats == 315
 
@@ -136,7 +152,8 @@ def test_never_beyond_a_limit(now: _seats.Now, limits: _seats.Limits, size: int,
 def test_far_from_limits_all_that_is_wanted_is_there_and_no_node_too_many(now: _seats.Now, size: int) -> None:
     one = _seats.plan([CLASS], POLICY, now, size, _seats.Limits(10**6, 1e9, 1), 0.5)
     assert one.seats >= _seats.of_classes([CLASS], POLICY, now)
-    assert one.seats >= _seats.base(_seats.rate(now.started, now.at), POLICY.boot_s)
+    by_chance = _seats.unexpected([CLASS], POLICY, now)
+    assert one.seats >= _seats.base(_seats.rate(by_chance, now.at), POLICY.boot_s)
     assert (one.placeholders - 1) * size < max(0, one.seats - now.free) or one.placeholders == 0
     assert not one.alerts
 
@@ -145,6 +162,15 @@ def test_far_from_limits_all_that_is_wanted_is_there_and_no_node_too_many(now: _
 def test_one_more_student_never_asks_a_class_for_more(now: _seats.Now, more: datetime) -> None:
     after = _seats.Now(now.at, [*now.started, more], now.free, now.nodes, now.spent)
     assert _seats.of_classes([CLASS], POLICY, after) <= _seats.of_classes([CLASS], POLICY, now)
+
+
+@given(nows, st.lists(st.tuples(moments, st.integers(0, 40)), max_size=4))
+def test_each_who_came_is_a_classs_or_nobodys(now: _seats.Now, begins: list[tuple[datetime, int]]) -> None:
+    classes = [Meeting(begin, begin + timedelta(minutes=60), "Lab", seats) for begin, seats in begins]
+    left = _seats.unexpected(classes, POLICY, now)
+    came = [one for one in now.started if one <= now.at]
+    assert len(came) - sum(seats for _begin, seats in begins) <= len(left) <= len(came)
+    assert 0 <= _seats.of_classes(classes, POLICY, now) <= sum(seats for _begin, seats in begins)
 
 
 @given(st.floats(0, 10), st.floats(0, 10), st.floats(0, 600))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pytest
 import yaml
 from ansible.plugins.filter.core import FilterModule
 from ansible.plugins.test import core as tests_of_ansible
@@ -22,6 +23,7 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
     values = {
         **defaults,
         "_autoscaler_most": 18,
+        "_autoscaler_cores": "1.9",
         "coursehub_namespace": "coursehub",
         "coursehub_students_namespace": "students",
         "coursehub_autoscaler_machine": MACHINE,
@@ -51,7 +53,8 @@ def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> No
         coursehub_autoscaler_zones=["a", "b"],
     )
     spec = found[("NodePool", "coursehub-students")]["spec"]
-    assert spec["limits"] == {"nodes": 18}
+    # Of whole cores: that is what Karpenter takes off while it orders.
+    assert spec["limits"] == {"nodes": 18, "cpu": 36}
     assert spec["disruption"]["consolidationPolicy"] == "WhenEmpty"
     template = spec["template"]
     assert template["metadata"]["labels"] == _warm.POOL
@@ -59,6 +62,22 @@ def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> No
     assert template["spec"]["nodeClassRef"] == node_class
     assert template["spec"]["requirements"][1]["values"] == ["a", "b"]
     assert not any(kind == "KWOKNodeClass" for kind, _name in found)
+
+
+@pytest.mark.parametrize(("cpu", "cores"), [("1930m", "1.93"), ("4", "4.0"), (3.92, "3.92")])
+def test_the_cores_of_a_machine(cpu: Any, cores: str) -> None:
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+    text = jinja2.Template(variables["_autoscaler_cpu"]).render(coursehub_autoscaler_machine={"cpu": cpu})
+    assert jinja2.Template(variables["_autoscaler_cores"]).render(_autoscaler_cpu=text).strip() == cores
+
+
+def test_seats_are_as_large_as_the_servers_that_the_hub_makes() -> None:
+    seats, hub = (
+        yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text(encoding="utf-8"))
+        for role in ("autoscaler", "hub")
+    )
+    for word in ("memory", "cpu"):
+        assert seats[f"coursehub_autoscaler_server_{word}"] == hub[f"coursehub_hub_server_{word}"]
 
 
 def test_the_lab_has_a_node_class_of_its_own() -> None:

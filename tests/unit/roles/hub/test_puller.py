@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
@@ -13,9 +14,13 @@ from tests.unit.paths import ROOT
 HUB = ROOT / "roles/hub"
 
 
-def objects() -> dict[str, Any]:
-    template = jinja2.Template((HUB / "templates/puller.yaml.j2").read_text(encoding="utf-8"))
-    text = template.render(coursehub_namespace="coursehub", coursehub_hub_singleuser_image="course:2")
+def objects(pool: str = "") -> dict[str, Any]:
+    source = (HUB / "templates/puller.yaml.j2").read_text(encoding="utf-8")
+    # As Ansible renders templates.
+    template = jinja2.Template(source, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    text = template.render(
+        coursehub_namespace="coursehub", coursehub_hub_singleuser_image="course:2", coursehub_hub_server_pool=pool
+    )
     return {one["kind"]: one for one in yaml.safe_load_all(text)}
 
 
@@ -26,6 +31,16 @@ def test_it_is_the_image_of_the_students_on_all_nodes_at_once() -> None:
     # Where the nodes were given the image, as in a lab without a registry, nobody is asked for it.
     assert pod["containers"][0]["imagePullPolicy"] == "IfNotPresent"
     assert daemon["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == "100%"
+
+
+def test_it_goes_where_the_students_go() -> None:
+    kube = SimpleNamespace()
+    server._place(kube, {"pool": "students", "scheduler": ""})
+    pod = objects("students")["DaemonSet"]["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == kube.node_selector
+    assert pod["tolerations"] == kube.tolerations
+    anywhere = objects()["DaemonSet"]["spec"]["template"]["spec"]
+    assert anywhere.keys().isdisjoint({"nodeSelector", "tolerations"})
 
 
 def test_it_is_what_restricted_pod_security_takes_and_reaches_nothing() -> None:

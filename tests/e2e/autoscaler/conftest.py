@@ -1,0 +1,218 @@
+"""The engine beside the cluster, students who are only pods on nodes that are none, and the modules for seats."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _warm
+
+from bench import api_server, fake_nodes
+from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.playbook import module
+
+Object = dict[str, Any]
+Seats = Callable[..., dict[str, Any]]
+
+# As molecule/autoscaler/converge.yml has it: four servers on a node, beside what the cluster has on each; and three
+# nodes at most beside three of the core.
+MACHINE = {"type": "lab-4", "cpu": "4800m", "memory": "8Gi", "disks": 110}
+PRICES = {"lab-4": 0.1}
+SEATS_PER_NODE = 4
+CORE_NODES, LIMIT_NODES = 3, 6
+CPU, MEMORY = "1", "256Mi"
+REGISTER_S = 5
+POOL = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
+# From a pod that waits to a node for it: the engine gathers pods for up to 10 s, and the machine does other things.
+SCALE_S = REGISTER_S + 45
+
+
+class Engine:
+    """Karpenter and kwok, with the zones that have machines to give."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._folder = folder
+        self._programs = fake_nodes.Programs(*api_server.artefacts("go-karpenter", "go-kwok"))
+        self._kubeconfig = fake_nodes.kubeconfig_of(
+            Path(os.environ["COURSEHUB_KUBECONFIG"]), os.environ["COURSEHUB_CONTEXT"], folder / "kubeconfig"
+        )
+        fake_nodes.prepare(cluster.kube, self._programs)
+        self._kubelets, self._karpenter = ExitStack(), ExitStack()
+        self._kubelets.enter_context(fake_nodes.kubelets(self._programs, self._kubeconfig, folder))
+
+    def offer(self, *zones: str) -> None:
+        """Start the engine, or start it again, with machines in these zones, the first the cheapest."""
+        self._karpenter.close()
+        machine = _packing.parse_machine(MACHINE, PRICES)
+        prices = {zone: machine.price * (1 + number / 10) for number, zone in enumerate(zones)}
+        types = fake_nodes.machine_type(machine, prices)
+        self._karpenter.enter_context(fake_nodes.engine(self._programs, self._kubeconfig, self._folder, types))
+
+    def stop(self) -> None:
+        self._karpenter.close()
+        self._kubelets.close()
+
+
+class Course:
+    """Students who are only pods, and the nodes for them."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._number = 0
+
+    def come(self, count: int) -> list[str]:
+        """Ask for so many servers; return their pods' names."""
+        names = []
+        for _ in range(count):
+            self._number += 1
+            names.append(f"jupyter-fake-{self._number}")
+            self._cluster.kube.create(_server(names[-1]))
+        return names
+
+    def go(self, *names: str) -> None:
+        for name in names:
+            self._cluster.delete("v1", "Pod", name, STUDENTS, gracePeriodSeconds=0)
+
+    def pods(self) -> dict[str, Object]:
+        found = self._cluster.pods(STUDENTS, "tests=fake-student")
+        return {pod["metadata"]["name"]: pod for pod in found if not pod["metadata"].get("deletionTimestamp")}
+
+    def running(self, names: list[str], seconds: float) -> dict[str, str]:
+        """Wait until these run; return each one's node."""
+
+        def all_run(pods: list[Object]) -> bool:
+            return set(names) <= {p["metadata"]["name"] for p in pods if p.get("status", {}).get("phase") == "Running"}
+
+        pods = self._cluster.wait("v1", "Pod", STUDENTS, all_run, seconds)
+        return {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in pods if pod["metadata"]["name"] in names}
+
+    def nodes(self) -> dict[str, Object]:
+        found = self._cluster.kube.list("v1", "Node", labelSelector=POOL)
+        return {node["metadata"]["name"]: node for node in found}
+
+    def wait_nodes(self, count: int, seconds: float) -> dict[str, Object]:
+        """Wait until there are so many nodes for students, all of them ready; return them."""
+
+        def there(nodes: list[Object]) -> bool:
+            mine = [node for node in nodes if _warm.POOL.items() <= node["metadata"]["labels"].items()]
+            return len(mine) == count and all(_takes_students(node) for node in mine)
+
+        self._cluster.wait("v1", "Node", None, there, seconds)
+        return self.nodes()
+
+    def empty(self) -> None:
+        """Let all go, and wait until no node is left."""
+        self.go(*self.pods())
+        for seats in self._cluster.kube.list(*_warm.BUFFER, STUDENTS):
+            self._cluster.delete(*_warm.BUFFER, seats["metadata"]["name"], STUDENTS)
+        if self._cluster.kube.get("apps/v1", "Deployment", "seats-placeholder", STUDENTS):
+            self._cluster.delete("apps/v1", "Deployment", "seats-placeholder", STUDENTS, propagationPolicy="Foreground")
+        if self._cluster.kube.get("v1", "ConfigMap", _warm.NAME, STUDENTS):
+            self._cluster.delete("v1", "ConfigMap", _warm.NAME, STUDENTS)
+        for claim in self._cluster.kube.list("karpenter.sh/v1", "NodeClaim"):
+            self._cluster.kube.delete("karpenter.sh/v1", "NodeClaim", claim["metadata"]["name"])
+        self.wait_nodes(0, 90)
+
+
+def _takes_students(node: Object) -> bool:
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions") or [])
+    # Until then the engine keeps everyone off it.
+    return ready and [one["key"] for one in node["spec"].get("taints") or []] == [_warm.TOLERATION["key"]]
+
+
+def _server(name: str) -> Object:
+    """Return a student's server as the hub makes it, but for its disk."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": STUDENTS,
+            "labels": {"app.kubernetes.io/component": "singleuser-server", "tests": "fake-student"},
+            "annotations": {"karpenter.sh/do-not-disrupt": "true"},
+        },
+        "spec": {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "nodeSelector": dict(_warm.POOL),
+            "tolerations": [dict(_warm.TOLERATION)],
+            "schedulerName": "coursehub-packing",
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {
+                    "name": "notebook",
+                    "image": "localhost/coursehub/none:1",
+                    "resources": {"requests": {"cpu": CPU, "memory": MEMORY}},
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def engine(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = Engine(cluster, tmp_path_factory.mktemp("engine"))
+    try:
+        engine.offer("zone-a", "zone-b")
+        yield engine
+    finally:
+        engine.stop()
+
+
+@pytest.fixture
+def course(engine: Engine, cluster: Cluster) -> Iterator[Course]:
+    """A course at night: nobody is there, and no node. So it is left, too: nobody would play a node that is left."""
+    course = Course(cluster)
+    course.empty()
+    yield course
+    course.empty()
+
+
+@pytest.fixture
+def seats(engine: Engine) -> Seats:
+    """Count seats as the CronJob does, for a class of so many that begins in a minute."""
+
+    def run(count: int, **more: Any) -> dict[str, Any]:
+        begin = datetime.now(UTC) + timedelta(minutes=1)
+        lesson = {
+            "name": "class",
+            "start": begin.strftime("%Y-%m-%d %H:%M"),
+            "end": (begin + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M"),
+            "seats": count,
+        }
+        told = module(
+            "seats",
+            kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
+            context=os.environ["COURSEHUB_CONTEXT"],
+            namespace=STUDENTS,
+            classes=[lesson],
+            memory=MEMORY,
+            cpu=CPU,
+            machine=MACHINE,
+            prices=PRICES,
+            # Who came more than two minutes ago came for something else.
+            boot_s=60,
+            early_s=60,
+            **{"core_nodes": CORE_NODES, "limit_nodes": LIMIT_NODES, "limit_spend": 100, "image": "none:1", **more},
+        )
+        assert not told.get("failed"), told
+        return told
+
+    return run
+
+
+def within(what: Callable[[], bool], seconds: float) -> bool:
+    """Tell whether something comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(1)
+    return True

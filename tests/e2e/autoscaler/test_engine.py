@@ -1,0 +1,124 @@
+"""Nodes follow students: the real engine and the real schedulers; only the nodes are none."""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
+
+from tests.e2e.autoscaler.conftest import SCALE_S, SEATS_PER_NODE, Course, Engine, Seats, within
+from tests.e2e.cluster import STUDENTS, Cluster
+
+# For who comes to a seat that is warm: a pod is placed and started, and the machine has other things to do.
+AT_ONCE_S = 10
+ZONE = "topology.kubernetes.io/zone"
+
+
+def test_from_no_node_to_no_node(course: Course) -> None:
+    assert course.nodes() == {}
+    names = course.come(2)
+    nodes = set(course.running(names, SCALE_S).values())
+    # Both on one, and nothing of the core on it.
+    assert len(nodes) == 1
+    taints = course.nodes()[nodes.pop()]["spec"]["taints"]
+    assert _warm.TOLERATION in [{**taint, "operator": "Equal"} for taint in taints]
+    course.go(*names)
+    course.wait_nodes(0, SCALE_S)
+
+
+def test_a_class_finds_warm_seats_and_takes_them(course: Course, seats: Seats) -> None:
+    told = seats(2 * SEATS_PER_NODE)
+    assert (told["mechanism"], told["seats"]) == ("buffer", 2 * SEATS_PER_NODE)
+    nodes = set(course.wait_nodes(2, SCALE_S))
+    # The class begins: all have a place at once, and no other node is there.
+    names = course.come(2 * SEATS_PER_NODE)
+    assert set(course.running(names, AT_ONCE_S).values()) == nodes
+    # Who came has taken a seat; the buffer is as much smaller, and no node comes for it.
+    assert seats(2 * SEATS_PER_NODE)["seats"] < SEATS_PER_NODE
+    # Another class right after it fills the buffer up again.
+    assert seats(3 * SEATS_PER_NODE)["seats"] == SEATS_PER_NODE
+    course.wait_nodes(3, SCALE_S)
+
+
+def test_a_placeholder_gives_its_node_to_a_student(course: Course, seats: Seats, cluster: Cluster) -> None:
+    told = seats(SEATS_PER_NODE, mechanism="placeholder")
+    assert told["placeholders"] == 1
+    (node,) = course.wait_nodes(1, SCALE_S)
+
+    def held() -> set[str]:
+        pods = cluster.pods(STUDENTS, "app.kubernetes.io/name=seats-placeholder")
+        return {pod["spec"]["nodeName"] for pod in pods if pod["status"].get("phase") == "Running"}
+
+    assert within(lambda: held() == {node}, AT_ONCE_S)
+    assert set(course.running(course.come(1), AT_ONCE_S).values()) == {node}
+    # It waits for a node of its own, which the engine makes, and is warm there.
+    course.wait_nodes(2, SCALE_S)
+    assert within(lambda: held() == set(course.nodes()) - {node}, AT_ONCE_S)
+
+
+def test_students_fill_nodes_and_nobody_is_moved_when_it_gets_quiet(course: Course) -> None:
+    names = course.come(2 * SEATS_PER_NODE)
+    by_node: dict[str, list[str]] = {}
+    for name, node in course.running(names, SCALE_S).items():
+        by_node.setdefault(node, []).append(name)
+    assert [len(each) for each in by_node.values()] == [SEATS_PER_NODE, SEATS_PER_NODE]
+    quiet, busy = by_node
+    stays, *gone = by_node[quiet]
+    course.go(*gone, *by_node[busy][:2])
+    uid = course.pods()[stays]["metadata"]["uid"]
+    # The fuller node is filled first.
+    (late,) = course.come(1)
+    assert course.running([late], AT_ONCE_S)[late] == busy
+    # The busy one could take who is on the quiet one; it is left where it computes, for longer than an empty node has.
+    time.sleep(20)
+    assert set(course.nodes()) == {quiet, busy}
+    # Night: the node that is empty goes, the other stays for the one who still computes.
+    course.go(late, *by_node[busy][2:])
+    assert set(course.wait_nodes(1, SCALE_S)) == {quiet}
+    assert course.pods()[stays]["metadata"]["uid"] == uid
+    course.go(stays)
+    course.wait_nodes(0, SCALE_S)
+
+
+def test_growth_is_warned_of_and_ends_at_the_limit(course: Course, seats: Seats, cluster: Cluster) -> None:
+    # Of six nodes three are the core's. Two more are five: over four fifths.
+    told = seats(2 * SEATS_PER_NODE)
+    assert told["warned"] == ["5 of 6 nodes will be there"]
+    assert told["alerts"] == []
+    course.wait_nodes(2, SCALE_S)
+    told = seats(5 * SEATS_PER_NODE)
+    assert told["seats"] == 3 * SEATS_PER_NODE
+    assert "growth ends at a limit: 20 seats are wanted, 12 can be had" in told["alerts"][0]
+    record = cluster.kube.get("v1", "ConfigMap", _warm.NAME, STUDENTS)
+    assert record is not None
+    assert record["data"]["said"].startswith("alert: growth ends at a limit")
+    # The engine has the same limit, whoever comes.
+    names = course.come(5 * SEATS_PER_NODE)
+    course.wait_nodes(3, SCALE_S)
+    assert within(lambda: len(_placed(course)) == 3 * SEATS_PER_NODE, AT_ONCE_S)
+    time.sleep(20)
+    assert len(cluster.kube.list("karpenter.sh/v1", "NodeClaim")) == 3
+    # Who waits has a seat when another goes.
+    waiting = sorted(set(names) - _placed(course))
+    course.go(*sorted(_placed(course))[: len(waiting)])
+    course.running(waiting, SCALE_S)
+
+
+def _placed(course: Course) -> set[str]:
+    return {name for name, pod in course.pods().items() if pod["spec"].get("nodeName")}
+
+
+def test_a_zone_without_machines_is_passed_over(course: Course, engine: Engine) -> None:
+    names = course.come(SEATS_PER_NODE)
+    (first,) = set(course.running(names, SCALE_S).values())
+    # The cheaper one, while it has any.
+    assert course.nodes()[first]["metadata"]["labels"][ZONE] == "zone-a"
+    try:
+        engine.offer("zone-b")
+        (late,) = course.come(1)
+        second = course.running([late], SCALE_S + 30)[late]
+    finally:
+        engine.offer("zone-a", "zone-b")
+    assert course.nodes()[second]["metadata"]["labels"][ZONE] == "zone-b"
+    # Who was in the zone before stays there.
+    assert set(course.running(names, AT_ONCE_S).values()) == {first}

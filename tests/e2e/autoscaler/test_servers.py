@@ -1,0 +1,108 @@
+"""What the schedule does with real servers, and by itself."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
+
+from tests.e2e.autoscaler.conftest import within
+from tests.e2e.cluster import HUB, STUDENTS, Cluster
+from tests.e2e.playbook import module
+from tests.e2e.student import Student
+
+MIB = 1 << 20
+# Every page of it is written, so that it is in use.
+FILL = "held = bytearray(400 << 20); held[::4096] = b'x' * len(held[::4096]); print(len(held))"
+
+
+def _container(cluster: Cluster) -> dict[str, Any]:
+    (status,) = cluster.pod_of("alice")["status"]["containerStatuses"]
+    return dict(status)
+
+
+def _resize() -> dict[str, Any]:
+    told = module(
+        "server_resize",
+        kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
+        context=os.environ["COURSEHUB_CONTEXT"],
+        namespace=STUDENTS,
+        floor="256Mi",
+        ceiling="1Gi",
+        cpu="50m",
+    )
+    assert not told.get("failed"), told
+    return told
+
+
+def _asks(cluster: Cluster) -> int:
+    """Return the memory that the kubelet has reserved for the server, which is what it asked for last."""
+    return int(parse_quantity(_container(cluster)["resources"]["requests"]["memory"]))
+
+
+def test_a_running_server_asks_for_what_it_uses(cluster: Cluster, alice: Student) -> None:
+    before = cluster.pod_of("alice")["metadata"]["uid"]
+    begun = _container(cluster)
+    asked = _asks(cluster)
+    assert asked < 400 * MIB
+    kernel = alice.kernel()
+    try:
+        assert kernel.printed(kernel.send(FILL), 60) == f"{400 * MIB}\n"
+
+        # The kubelet looks every ten seconds or so.
+        def grown() -> bool:
+            _resize()
+            return _asks(cluster) >= 400 * MIB
+
+        assert within(grown, 90), cluster.pod_of("alice")["status"]
+        # The same container, and what it holds.
+        now = _container(cluster)
+        assert (now["containerID"], now["restartCount"]) == (begun["containerID"], begun["restartCount"])
+        assert kernel.printed(kernel.send("print(len(held))"), 30) == f"{400 * MIB}\n"
+        assert cluster.pod_of("alice")["metadata"]["uid"] == before
+        kernel.printed(kernel.send("del held"), 30)
+
+        def shrunk() -> bool:
+            _resize()
+            return _asks(cluster) < 400 * MIB
+
+        assert within(shrunk, 90), cluster.pod_of("alice")["status"]
+        assert kernel.printed(kernel.send("print(6 * 7)"), 30) == "42\n"
+    finally:
+        kernel.close()
+    assert _container(cluster)["restartCount"] == begun["restartCount"]
+
+
+@pytest.mark.usefixtures("course")
+def test_the_schedule_counts_seats_with_the_rights_that_it_has(cluster: Cluster) -> None:
+    schedule = cluster.kube.get("batch/v1", "CronJob", "seats", HUB)
+    assert schedule is not None
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "seats-tests", "namespace": HUB},
+        "spec": schedule["spec"]["jobTemplate"]["spec"],
+    }
+    cluster.kube.create(job)
+    try:
+
+        def ended(jobs: list[dict[str, Any]]) -> bool:
+            conditions = [
+                one["type"]
+                for each in jobs
+                if each["metadata"]["name"] == "seats-tests"
+                for one in each.get("status", {}).get("conditions") or []
+            ]
+            return "Complete" in conditions or "Failed" in conditions
+
+        cluster.wait("batch/v1", "Job", HUB, ended, 120)
+        (pod,) = cluster.pods(HUB, "job-name=seats-tests")
+        said = cluster.log(pod["metadata"]["name"], HUB)
+        assert "seats are to be warm, by buffer" in said, said[-3000:]
+        assert "servers resized" in said, said[-3000:]
+    finally:
+        cluster.delete("batch/v1", "Job", "seats-tests", HUB, propagationPolicy="Foreground")
+    assert cluster.kube.get("v1", "ConfigMap", _warm.NAME, STUDENTS) is not None

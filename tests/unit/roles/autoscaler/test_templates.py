@@ -60,7 +60,10 @@ def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> No
     assert template["metadata"]["labels"] == _warm.POOL
     assert [{**one, "operator": "Equal"} for one in template["spec"]["taints"]] == [_warm.TOLERATION]
     assert template["spec"]["nodeClassRef"] == node_class
-    assert template["spec"]["requirements"][1]["values"] == ["a", "b"]
+    wanted = {one["key"]: one["values"] for one in template["spec"]["requirements"]}
+    assert wanted["topology.kubernetes.io/zone"] == ["a", "b"]
+    # A spot machine ends within two minutes, whoever computes there.
+    assert wanted["karpenter.sh/capacity-type"] == ["on-demand"]
     assert not any(kind == "KWOKNodeClass" for kind, _name in found)
 
 

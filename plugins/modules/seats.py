@@ -58,7 +58,8 @@ options:
   machine:
     description: >-
       The students' machines. C(type), which O(prices) must have; C(cpu) and C(memory), what pods may take of one;
-      C(disks), how many it attaches.
+      C(disks), how many it attaches. It may have C(system_cpu) and C(system_memory), what the cluster's own pods ask
+      for on each, and C(pods), how many it takes beside those.
     type: dict
     required: true
   prices:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _seats
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 Object = dict[str, Any]
@@ -17,6 +17,7 @@ Object = dict[str, Any]
 PART = "seats"
 NAME = "seats"
 BUFFER = ("autoscaling.x-k8s.io/v1beta1", "CapacityBuffer")
+PLACEHOLDER = ("apps/v1", "Deployment", "seats-placeholder")
 # On the nodes for students, and what keeps everything else off them; the role autoscaler makes both.
 POOL = {"coursehub.jupyterhub/pool": "students"}
 TOLERATION = {"key": "coursehub.jupyterhub/pool", "operator": "Equal", "value": "students", "effect": "NoSchedule"}
@@ -116,12 +117,24 @@ def buffer(namespace: str, seats: int, guarantee: _packing.Guarantee, image: str
     ]
 
 
+def is_read(item: Object | None) -> bool:
+    """Tell whether an engine reads a buffer: one that is not there yet, or of which an engine has said that it does.
+
+    Karpenter's chart brings the API and leaves the feature that reads it switched off; the buffer then has no status.
+    """
+    if item is None:
+        return True
+    conditions = item.get("status", {}).get("conditions") or []
+    return any(one["type"] == "ReadyForProvisioning" and one["status"] == "True" for one in conditions)
+
+
 def placeholder(
-    namespace: str, replicas: int, seats_per_node: int, guarantee: _packing.Guarantee, image: str
+    namespace: str, replicas: int, seats_per_node: int, guarantee: _packing.Guarantee, image: str, scheduler: str = ""
 ) -> list[Object]:
     """Return a Deployment whose pods take a node each, and give way to students' servers.
 
-    A pod is as large as all seats of a node: one of one seat each would be moved one by one, and block each other.
+    A pod is as large as all seats of a node: one of one seat each would be moved one by one, and block each other. It
+    has the servers' scheduler: another one would not see what that has in mind for the room that a placeholder leaves.
     """
     whole = _packing.Guarantee(guarantee.cpu * seats_per_node, guarantee.memory * seats_per_node)
     labels = dict(_PLACEHOLDER)
@@ -129,13 +142,17 @@ def placeholder(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": "seats-placeholder", "namespace": namespace},
+            "metadata": {"name": PLACEHOLDER[2], "namespace": namespace},
             "spec": {
                 "replicas": replicas,
                 "selector": {"matchLabels": labels},
                 "template": {
                     "metadata": {"labels": labels},
-                    "spec": {**_pod(whole, image), "priorityClassName": PRIORITY_CLASS},
+                    "spec": {
+                        **_pod(whole, image),
+                        "priorityClassName": PRIORITY_CLASS,
+                        **({"schedulerName": scheduler} if scheduler else {}),
+                    },
                 },
             },
         }
@@ -168,7 +185,7 @@ def _pod(size: _packing.Guarantee, image: str) -> Object:
     }
 
 
-def record(namespace: str, now: datetime, money: float, calendar: str, plan: _seats.Plan) -> Object:
+def record(namespace: str, now: datetime, money: float, calendar: str, seats: int, said: Sequence[str]) -> Object:
     """Return what the next run, and whoever is on duty, is to find: the last good calendar, the money, the alerts."""
     return {
         "apiVersion": "v1",
@@ -178,11 +195,7 @@ def record(namespace: str, now: datetime, money: float, calendar: str, plan: _se
             "at": now.astimezone(UTC).isoformat(timespec="seconds"),
             "spent": f"{money:.4f}",
             "calendar": calendar,
-            "seats": str(plan.seats),
-            "said": "\n".join(_said(plan)),
+            "seats": str(seats),
+            "said": "\n".join(said),
         },
     }
-
-
-def _said(plan: _seats.Plan) -> Sequence[str]:
-    return [*(f"alert: {one}" for one in plan.alerts), *(f"warning: {one}" for one in plan.warnings)]

@@ -95,10 +95,16 @@ options:
     type: float
     required: true
   mechanism:
-    description: How seats are kept; V(auto) takes the buffer where the cluster has its API.
+    description:
+      - How seats are kept; V(auto) takes the buffer where the cluster has its API and an engine reads it. The first run
+        makes the buffer, the next ones see whether it is read. What the other mechanism holds is let go.
     type: str
     choices: [auto, buffer, placeholder]
     default: auto
+  scheduler:
+    description: The scheduler of placeholders, which must be that of the students' servers; the cluster's own without.
+    type: str
+    default: ""
   image:
     description: The image of placeholders; it must have C(sleep).
     type: str
@@ -248,17 +254,19 @@ class Run:
             money,
         )
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
-        mechanism = self._mechanism()
-        image = self._parameters["image"]
-        if mechanism == "buffer":
-            wanted = _warm.buffer(self._namespace, plan.seats, self._guarantee, image)
-        else:
-            wanted = _warm.placeholder(self._namespace, plan.placeholders, self._seats_per_node, self._guarantee, image)
-        before, after = self._apply(wanted)
+        mechanism, unread = self._mechanism()
+        before, after = self._apply(self._wanted(mechanism, plan))
+        warned = [*plan.warnings, *unread]
+        # The calendar first: what is wrong with it ends seats without a limit being near.
+        said = [
+            *([f"calendar: {problem}"] if problem else []),
+            *(f"alert: {one}" for one in plan.alerts),
+            *(f"warning: {one}" for one in warned),
+        ]
         # The record changes with every run, and is no change of what is warm.
         if not self._check_mode:
             calendar = json.dumps(_calendar.as_data(meetings))
-            note = _warm.record(self._namespace, now, money, calendar, plan)
+            note = _warm.record(self._namespace, now, money, calendar, plan.seats, said)
             _applying.apply(self._kube, _manifests.prepare([note], _warm.PART)[0], False)
         return {
             "changed": before != after,
@@ -266,16 +274,30 @@ class Run:
             "mechanism": mechanism,
             "placeholders": plan.placeholders if mechanism == "placeholder" else 0,
             "spent": round(money, 2),
-            "warned": list(plan.warnings),
+            "warned": warned,
             "alerts": list(plan.alerts),
             "calendar_problem": problem,
             "diff": {"before": {"objects": before}, "after": {"objects": after}},
         }
 
-    def _mechanism(self) -> str:
+    def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:
+        """Return the objects of a mechanism, and those of the other one, where it was used before, without a seat."""
+        image, one = self._parameters["image"], mechanism == "buffer"
+        objects = []
+        if one or self._kube.get(*_warm.BUFFER, _warm.NAME, self._namespace):
+            objects += _warm.buffer(self._namespace, plan.seats if one else 0, self._guarantee, image)
+        if not one or self._kube.get(*_warm.PLACEHOLDER, self._namespace):
+            count, scheduler = 0 if one else plan.placeholders, self._parameters["scheduler"]
+            objects += _warm.placeholder(
+                self._namespace, count, self._seats_per_node, self._guarantee, image, scheduler
+            )
+        return objects
+
+    def _mechanism(self) -> tuple[str, list[str]]:
+        """Return how seats are kept, and a sentence where nobody reads the buffer that is there."""
         chosen = self._parameters["mechanism"]
         if chosen == "placeholder":
-            return "placeholder"
+            return "placeholder", []
         try:
             self._kube.resource(*_warm.BUFFER)
         except _kube.ApiError as error:
@@ -286,8 +308,13 @@ class Run:
                     f"the cluster has no {_warm.BUFFER[1]} of {_warm.BUFFER[0]}: switch it on in the engine, or set"
                     " mechanism to placeholder"
                 ) from error
-            return "placeholder"
-        return "buffer"
+            return "placeholder", []
+        if _warm.is_read(self._kube.get(*_warm.BUFFER, _warm.NAME, self._namespace)):
+            return "buffer", []
+        unread = f"no engine reads the {_warm.BUFFER[1]}: switch it on (Karpenter: feature gate CapacityBuffer)"
+        if chosen == "buffer":
+            return "buffer", [f"{unread}, or set mechanism to placeholder; no seat is warm"]
+        return "placeholder", [f"{unread}; placeholders are used meanwhile"]
 
     def _apply(self, wanted: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
         """Apply the objects; return those that changed, as they were and as they are."""
@@ -322,6 +349,7 @@ def main() -> None:
             "limit_nodes": {"type": "int", "required": True},
             "limit_spend": {"type": "float", "required": True},
             "mechanism": {"type": "str", "choices": ["auto", "buffer", "placeholder"], "default": "auto"},
+            "scheduler": {"type": "str", "default": ""},
             "image": {"type": "str", "required": True},
         },
         supports_check_mode=True,

@@ -38,6 +38,7 @@ PARAMETERS: dict[str, Any] = {
     "limit_nodes": 60,
     "limit_spend": 1000.0,
     "mechanism": "auto",
+    "scheduler": "",
     "image": "tools",
 }
 
@@ -81,12 +82,14 @@ def test_a_buffer_is_filled_before_class_and_a_second_run_changes_nothing(kube: 
     assert api.objects[BUFFER]["spec"]["replicas"] == 450
     template = api.objects[f"{STUDENTS}/podtemplates/seats"]["template"]["spec"]["containers"][0]
     assert template["resources"]["requests"] == {"cpu": "100m", "memory": str(256 << 20)}
+    read(api)
     assert not run(kube, -5)["changed"]
 
 
 def test_it_is_let_go_after_the_peak_and_who_came_is_taken_off(kube: Kube, api: Api) -> None:
     server(api, "jupyter-alice", "a", TEN - timedelta(minutes=1))
     assert run(kube)["seats"] == 449
+    read(api)
     assert run(kube, 40)["seats"] == 0
     assert api.objects[BUFFER]["spec"]["replicas"] == 0
 
@@ -105,7 +108,44 @@ def test_without_the_api_pods_of_a_nodes_size_hold_nodes(kube: Kube, api: Api, m
         run(kube, mechanism="buffer")
 
 
-def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, tmp_path: Path) -> None:
+def read(api: Api, status: str = "True") -> None:
+    """Let an engine say of the buffer that it reads it."""
+    item = api.objects[BUFFER]
+    api.put(BUFFER, {**item, "status": {"conditions": [{"type": "ReadyForProvisioning", "status": status}]}})
+
+
+def test_a_buffer_that_nobody_reads_is_no_seat(kube: Kube, api: Api) -> None:
+    # The first run makes it; nobody can have read it yet.
+    assert (run(kube)["mechanism"], run(kube, mechanism="buffer")["mechanism"]) == ("buffer", "buffer")
+    told = run(kube)
+    assert (told["mechanism"], told["placeholders"]) == ("placeholder", 24)
+    assert "no engine reads the CapacityBuffer" in told["warned"][0]
+    assert "warning: no engine reads" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+    assert "no seat is warm" in run(kube, mechanism="buffer")["warned"][0]
+    read(api, "False")
+    assert run(kube)["mechanism"] == "placeholder"
+
+
+def test_the_other_mechanism_is_let_go(kube: Kube, api: Api) -> None:
+    run(kube)
+    run(kube)
+    sizes = [api.objects[path]["spec"]["replicas"] for path in (BUFFER, PLACEHOLDER)]
+    assert sizes == [0, 24]
+    # Switched on after all.
+    read(api)
+    assert run(kube)["mechanism"] == "buffer"
+    assert [api.objects[path]["spec"]["replicas"] for path in (BUFFER, PLACEHOLDER)] == [450, 0]
+    assert not run(kube)["changed"]
+
+
+def test_placeholders_have_the_servers_scheduler(kube: Kube, api: Api) -> None:
+    run(kube, mechanism="placeholder", scheduler="coursehub-packing")
+    assert api.objects[PLACEHOLDER]["spec"]["template"]["spec"]["schedulerName"] == "coursehub-packing"
+    run(kube, mechanism="placeholder")
+    assert "schedulerName" not in api.objects[PLACEHOLDER]["spec"]["template"]["spec"]
+
+
+def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, api: Api, tmp_path: Path) -> None:
     path = tmp_path / "course.ics"
     path.write_text("no calendar", encoding="utf-8")
     with pytest.raises(CoursehubError, match="is no iCalendar"):
@@ -116,6 +156,8 @@ def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, tmp_path: Path) -
     told = run(kube, calendar=str(path), classes=[])
     assert told["seats"] == 450
     assert "the last good calendar (1 classes" in told["calendar_problem"]
+    # Whoever is on duty finds it without the log of a job that is gone.
+    assert api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"].startswith("calendar: the last good calendar")
     assert "can't be had" in run(kube, calendar=str(tmp_path / "gone"), classes=[])["calendar_problem"]
 
 

@@ -112,8 +112,10 @@ def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
     inventory = yaml.safe_load(found["Secret", "seats"]["stringData"]["inventory.json"])
     given = set(inventory["all"]["hosts"]["localhost"])
     tasks = "".join((ROLE / f"tasks/{name}.yml").read_text(encoding="utf-8") for name in ("seats", "resize"))
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+    tasks += variables["_autoscaler_scheduler"]
     read = {word for word in tasks.replace('"', " ").split() if word.startswith("coursehub_autoscaler_")}
-    assert read
+    assert "coursehub_autoscaler_scheduler_image" in read
     assert read <= given
     container = found["CronJob", "seats"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     assert container["args"][-1] == "coursehub.jupyterhub.seats"

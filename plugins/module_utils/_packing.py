@@ -80,7 +80,9 @@ def parse_machine(entry: Mapping[str, Any], prices: Mapping[str, Any]) -> Machin
     """Return a machine of ``type``, ``cpu``, ``memory`` (both allocatable) and ``disks``.
 
     It may have ``system_cpu`` and ``system_memory``, what the cluster's own pods ask for on each node, which are taken
-    off: a placeholder of all seats would else be larger than any node. And it may have ``pods``. Raises CoursehubError for what can't be read, and where the price list lacks the type.
+    off: a placeholder of all seats would else be larger than any node. And it may have ``pods``.
+
+    Raises CoursehubError for what can't be read, and where the price list lacks the type.
     """
     name = str(entry.get("type") or "")
     if not name:
@@ -124,8 +126,8 @@ def seats_of(machine: Machine, guarantee: Guarantee) -> int:
         short = min(by, key=lambda word: by[word])
         raise CoursehubError(
             f"the machine {machine.name} can't hold one student: a server is promised {guarantee.cpu:g} cores and"
-            f" {guarantee.memory / GIB:.3g} GiB, servers may take {machine.cpu:g} cores and {machine.memory / GIB:.3g} GiB"
-            f" of it; choose one with more {short}, or promise less"
+            f" {guarantee.memory / GIB:.3g} GiB, all servers may take {machine.cpu:g} cores and"
+            f" {machine.memory / GIB:.3g} GiB of it; choose one with more {short}, or promise less"
         )
     return seats
 

@@ -13,13 +13,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+MACHINE = {"type": "small", "cpu": "1930m", "memory": "14Gi", "disks": 24}
 WELL: dict[str, Any] = {
     "coursehub_autoscaler_engine": "karpenter",
     "coursehub_autoscaler_node_class": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"},
-    "coursehub_autoscaler_machine": {
-        **{"type": "small", "cpu": "1930m", "memory": "14Gi", "disks": 24},
-        **{"system_cpu": "180m", "system_memory": "400Mi"},
-    },
+    "coursehub_autoscaler_machine": {**MACHINE, "system_cpu": "180m", "system_memory": "400Mi"},
     "coursehub_autoscaler_prices": {"small": 0.1},
 }
 # As the hub's variables are, where a playbook has both roles.
@@ -32,10 +30,7 @@ HUB = {
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "well": ({}, ""),
     "well with a hub": (HUB, ""),
-    "no system": (
-        {"coursehub_autoscaler_machine": {"type": "small", "cpu": "1930m", "memory": "14Gi", "disks": 24}},
-        "must have system_cpu and system_memory",
-    ),
+    "no system": ({"coursehub_autoscaler_machine": MACHINE}, "must have system_cpu and system_memory"),
     "other cores": ({**HUB, "coursehub_autoscaler_server_cpu": "100m"}, "the hub's servers ask for 256Mi and 50m"),
     "other memory": ({**HUB, "coursehub_hub_server_memory": "1Gi"}, "the hub's servers ask for 1Gi and 50m"),
     "no pool": ({**HUB, "coursehub_hub_server_pool": ""}, "so no server would ever run on a node of the pool"),
@@ -46,7 +41,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the role says at its door in each case, empty where all is well; by one playbook, since a start takes a second."""
+    """What the role says at its door in each case, empty where all is well; by one playbook, as each start takes long."""
     folder = tmp_path_factory.mktemp("check")
     plays = []
     for number, (changed, _sentence) in enumerate(CASES.values()):

@@ -14,8 +14,9 @@ description:
     last ten minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
   - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority
     and of a whole node's size hold nodes, and give way to students' servers.
-  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. What is kept from run
-    to run is in the ConfigMap C(seats) in O(namespace).
+  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. Without a last good one,
+    and where a calendar has no class to come, seats are kept for who comes meanwhile alone. What is kept from run to run
+    is in the ConfigMap C(seats) in O(namespace).
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
@@ -29,7 +30,7 @@ options:
     required: true
   calendar:
     description: >-
-      An iCalendar file or its address. A line C(Seats: 450) in an event's description says how many students come.
+      An iCalendar file or its address (http, https or webcal). A line C(Seats: 450) in an event's description says how many students come.
     type: str
     default: ""
   classes:
@@ -164,7 +165,7 @@ alerts:
   returned: success
   sample: []
 calendar_problem:
-  description: Why the last good calendar was used, empty where the calendar was.
+  description: Why the last good calendar was used, or no class; empty where all is well with the calendar.
   type: str
   returned: success
   sample: ""
@@ -175,11 +176,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.urls import ConnectionError as NoConnection
-from ansible.module_utils.urls import open_url
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _applying,
     _calendar,
+    _classes,
     _edge,
     _kube,
     _manifests,
@@ -189,35 +189,6 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
-
-ASK_TIMEOUT_S = 15
-# A year of classes is 300 kB; more is no calendar.
-MOST_BYTES = 4 << 20
-
-
-def text_of(source: str) -> str:
-    """Return what a file or an address has. Raises CoursehubError where it can't be had."""
-    try:
-        if source.startswith(("http://", "https://")):
-            with open_url(source, timeout=ASK_TIMEOUT_S) as answer:
-                content = answer.read(MOST_BYTES)
-        else:
-            with open(source, "rb") as file:
-                content = file.read(MOST_BYTES)
-    # Without the address: that of a calendar is often its only secret.
-    except (OSError, ValueError, NoConnection) as error:
-        raise CoursehubError(f"the calendar can't be had: {getattr(error, 'reason', None) or error}") from error
-    return str(content.decode("utf-8", "replace"))
-
-
-def meetings_of(parameters: dict[str, Any], now: datetime) -> list[_calendar.Meeting]:
-    """Return the classes. Raises CoursehubError for a calendar that can't be used."""
-    zone = parameters["time_zone"]
-    if parameters["calendar"] and parameters["classes"]:
-        raise CoursehubError("there are a calendar and a list of classes: leave one of them out")
-    if parameters["calendar"]:
-        return _calendar.from_ical(text_of(parameters["calendar"]), zone, parameters["class_seats"] or None, now)
-    return _calendar.from_list(parameters["classes"], zone, now) if parameters["classes"] else []
 
 
 class Run:
@@ -239,8 +210,8 @@ class Run:
 
     def __call__(self, now: datetime) -> dict[str, Any]:
         kept = (self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace) or {}).get("data") or {}
-        last_good = _calendar.of_data(json.loads(kept["calendar"])) if kept.get("calendar") else None
-        meetings, problem = _calendar.keep_last_good(lambda: meetings_of(self._parameters, now), last_good)
+        last_good = _calendar.of_data(json.loads(kept.get("calendar") or "[]"))
+        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
         pods = self._kube.list("v1", "Pod")
         selector = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
         nodes = self._kube.list("v1", "Node", labelSelector=selector)

@@ -33,6 +33,14 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "no system": ({"coursehub_autoscaler_machine": MACHINE}, "must have system_cpu and system_memory"),
     "other cores": ({**HUB, "coursehub_autoscaler_server_cpu": "100m"}, "the hub's servers ask for 256Mi and 50m"),
     "other memory": ({**HUB, "coursehub_hub_server_memory": "1Gi"}, "the hub's servers ask for 1Gi and 50m"),
+    "no calendar": ({"coursehub_autoscaler_calendar": "no/such.ics"}, "the calendar can't be had"),
+    "no file of ours": ({"coursehub_autoscaler_calendar": "webcal://127.0.0.1:1/a.ics"}, ""),
+    "relative": ({"coursehub_autoscaler_calendar": "over.ics"}, "the calendar has no class"),
+    "no zone": ({"coursehub_autoscaler_time_zone": "Mars/Base"}, "there is no time zone 'Mars/Base'"),
+    "high ceiling": (
+        {"coursehub_autoscaler_resize": True, "coursehub_hub_server_memory_limit": "512Mi"},
+        "the ceiling 1Gi is above a server's limit 512Mi",
+    ),
     "no pool": ({**HUB, "coursehub_hub_server_pool": ""}, "so no server would ever run on a node of the pool"),
     "no scheduler": ({**HUB, "coursehub_hub_server_scheduler": "coursehub-packing"}, "set both or none"),
     "unused scheduler": ({**HUB, "coursehub_autoscaler_scheduler_image": "kube-scheduler:1"}, "set both or none"),
@@ -41,7 +49,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the role says at its door in each case, empty where all is well; by one playbook, as each start takes long."""
+    """What the role says at its door in each case, empty where all is well; by one playbook, as a start is slow."""
     folder = tmp_path_factory.mktemp("check")
     plays = []
     for number, (changed, _sentence) in enumerate(CASES.values()):
@@ -60,6 +68,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
                 ],
             }
         )
+    (folder / "over.ics").write_text("BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:a\nEND:VCALENDAR\n", encoding="utf-8")
     (folder / "play.yml").write_text(yaml.safe_dump(plays), encoding="utf-8")
     settings = {"ansible_python_interpreter": sys.executable, "ansible_connection": "local"}
     done = subprocess.run(

@@ -38,6 +38,9 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
     environment.filters.update(FilterModule().filters())
     environment.tests.update(tests_of_ansible.TestModule().tests())
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+    is_file = environment.compile_expression(variables["_autoscaler_calendar_is_file"].strip("{} "))
+    values["_autoscaler_calendar_is_file"] = is_file(**values)
     text = (ROLE / f"templates/{template}.yaml.j2").read_text(encoding="utf-8")
     rendered = environment.from_string(text).render(**values, lookup=lookup)
     found = [one for one in yaml.safe_load_all(rendered) if one]
@@ -129,8 +132,9 @@ def test_a_calendar_of_the_controllers_goes_along(tmp_path: Path) -> None:
     assert secret["calendar.ics"].startswith("BEGIN:VCALENDAR")
     host = yaml.safe_load(secret["inventory.json"])["all"]["hosts"]["localhost"]
     assert host["coursehub_autoscaler_calendar"] == "/etc/coursehub/calendar.ics"
-    none = objects("seats")["Secret", "seats"]["stringData"]
-    assert "calendar.ics" not in none
+    for no_file in ("", "https://calendar.example.org/a.ics", "webcal://calendar.example.org/a.ics"):
+        none = objects("seats", coursehub_autoscaler_calendar=no_file)["Secret", "seats"]["stringData"]
+        assert "calendar.ics" not in none
 
 
 def test_the_schedule_may_touch_only_what_it_makes() -> None:

@@ -14,9 +14,9 @@ description:
     last ten minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
   - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority
     and of a whole node's size hold nodes, and give way to students' servers.
-  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. Without a last good one,
-    and where a calendar has no class to come, seats are kept for who comes meanwhile alone. What is kept from run to run
-    is in the ConfigMap C(seats) in O(namespace).
+  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. Without a last good
+    one, and where a calendar has no class to come, seats are kept for who comes meanwhile alone. What is kept from run
+    to run is in the ConfigMap C(seats) in O(namespace).
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
@@ -30,7 +30,8 @@ options:
     required: true
   calendar:
     description: >-
-      An iCalendar file or its address (http, https or webcal). A line C(Seats: 450) in an event's description says how many students come.
+      An iCalendar file or its address (http, https or webcal). A line C(Seats: 450) in an event's description says how
+      many students come.
     type: str
     default: ""
   classes:
@@ -220,14 +221,15 @@ class Run:
         seen = _seats.Now(
             now,
             _warm.started(pods),
-            _warm.free(nodes, pods, self._guarantee),
-            _warm.nodes_without_placeholder(nodes, pods),
+            _warm.free(nodes, pods, self._guarantee, self._machine.disks),
+            _warm.in_use(nodes, pods),
             money,
         )
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
         mechanism, unread = self._mechanism()
         before, after = self._apply(self._wanted(mechanism, plan))
-        warned = [*plan.warnings, *unread]
+        small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
+        warned = [*plan.warnings, *unread, *small]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),

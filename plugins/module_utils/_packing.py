@@ -24,7 +24,8 @@ _GKE_EVICTION = 100 * MIB
 _GKE_CORES = ((1, 0.06), (2, 0.01), (4, 0.005), (float("inf"), 0.0025))
 # Requests change by whole steps: each change is a call to the kubelet, and a new layout for the scheduler.
 STEP = 64 * MIB
-# A busy server asks for so much of what it uses: the next dataframe comes before the next look.
+# A server asks for so much of what it uses: the next dataframe comes before the next look, and where a node's memory is
+# used up, the kubelet evicts first who uses more than they asked for.
 HEADROOM = 1.25
 
 
@@ -133,12 +134,12 @@ def seats_of(machine: Machine, guarantee: Guarantee) -> int:
 
 
 def memory_request(used: int, request: int, bounds: Bounds, *, idle: bool) -> int:
-    """Return what a running server is to ask for: more at once when it computes, less when it is idle.
+    """Return what a running server is to ask for: more than it uses, and when it is idle no more than that.
 
     Never below what is in use, whatever the bounds say: the kernel would be killed. A busy server's request does not
     shrink, since what it used a minute ago it will use again. A server that started since is not idle.
     """
-    wanted = used if idle else max(request, _up(int(used * HEADROOM)))
+    wanted = _up(int(used * HEADROOM)) if idle else max(request, _up(int(used * HEADROOM)))
     bounded = max(_up(used), min(max(_up(wanted), bounds.floor), bounds.ceiling))
     # A request that differs by less than a step is left alone, if what is in use still fits into it.
     return request if request >= used and abs(bounded - request) < STEP else bounded

@@ -91,14 +91,15 @@ BOUNDS = _packing.Bounds(256 * MIB, 2 * GIB)
         (800 * MIB, 256 * MIB, False, 1024 * MIB),
         # Busy, it keeps what it once asked for.
         (100 * MIB, 1024 * MIB, False, 1024 * MIB),
-        # Idle, it asks for what is in use, in whole steps.
-        (300 * MIB, 1024 * MIB, True, 320 * MIB),
+        # Idle, it lets go of the rest, and keeps room for the next cell.
+        (300 * MIB, 1024 * MIB, True, 384 * MIB),
         (100 * MIB, 1024 * MIB, True, 256 * MIB),
         # Never below what is in use, also above the ceiling.
         (3 * GIB, 2 * GIB, True, 3 * GIB),
         (3 * GIB, 2 * GIB, False, 3 * GIB),
         # Less than a step is not worth a call.
         (300 * MIB, 330 * MIB, True, 330 * MIB),
+        (300 * MIB, 300 * MIB, True, 384 * MIB),
     ],
 )
 def test_requests_grow_with_work_and_shrink_when_idle(used: int, request_: int, idle: bool, wanted: int) -> None:

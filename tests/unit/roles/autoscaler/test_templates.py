@@ -137,12 +137,30 @@ def test_a_calendar_of_the_controllers_goes_along(tmp_path: Path) -> None:
         assert "calendar.ics" not in none
 
 
+def test_servers_are_resized_by_a_schedule_and_an_account_of_its_own() -> None:
+    assert ("CronJob", "resize") not in objects("seats")
+    found = objects("seats", coursehub_autoscaler_resize=True)
+    for name in ("seats", "resize"):
+        pod = found["CronJob", name]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        assert pod["serviceAccountName"] == name
+        assert pod["containers"][0]["args"][-1] == f"coursehub.jupyterhub.{name}"
+        assert (ROOT / f"playbooks/{name}.yml").exists()
+        for kind in ("RoleBinding", "ClusterRoleBinding"):
+            one = found[kind, name if kind == "RoleBinding" else f"coursehub-{name}"]
+            assert one["subjects"][0]["name"] == name
+    # By way of the API server, who may get nodes/proxy may run commands in any container.
+    reach = {name: str(found["ClusterRole", f"coursehub-{name}"]["rules"]) for name in ("seats", "resize")}
+    assert ["nodes/proxy" in rules for rules in reach.values()] == [False, True]
+
+
 def test_the_schedule_may_touch_only_what_it_makes() -> None:
     rules = objects("seats")["Role", "seats"]["rules"]
     assert all(rule["resourceNames"] for rule in rules)
-    more = objects("seats", coursehub_autoscaler_resize=True)["Role", "seats"]["rules"]
-    assert [rule for rule in more if rule not in rules] == [
-        {"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]}
+    more = objects("seats", coursehub_autoscaler_resize=True)
+    assert more["Role", "seats"]["rules"] == rules
+    (writing,) = [
+        rule for rule in more["Role", "resize"]["rules"] if "resourceNames" not in rule and "patch" in rule["verbs"]
     ]
+    assert writing["resources"] == ["pods/resize"]
     (reading,) = objects("seats")["ClusterRole", "coursehub-seats"]["rules"]
     assert set(reading["verbs"]) == {"get", "list"}

@@ -105,7 +105,13 @@ def test_a_second_scheduler_only_where_there_is_an_image() -> None:
     configuration = yaml.safe_load(found["ConfigMap", "packing"]["data"]["configuration.json"])
     (profile,) = configuration["profiles"]
     assert profile["pluginConfig"][0]["args"]["scoringStrategy"]["type"] == "MostAllocated"
-    assert found["Deployment", "packing"]["spec"]["replicas"] == 2
+    spec = found["Deployment", "packing"]["spec"]
+    assert spec["replicas"] == 2
+    # On two nodes, and a drain leaves one: without any no server starts.
+    (apart,) = spec["template"]["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert apart["podAffinityTerm"]["labelSelector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    budget = found["PodDisruptionBudget", "packing"]["spec"]
+    assert (budget["minAvailable"], budget["selector"]) == (1, spec["selector"])
     bound = {one["roleRef"]["name"] for (kind, _name), one in found.items() if kind == "ClusterRoleBinding"}
     assert bound == {"system:kube-scheduler", "system:volume-scheduler"}
 

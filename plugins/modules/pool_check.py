@@ -12,7 +12,8 @@ author: The coursehub authors (@coursehub)
 description:
   - Fails with one sentence where a machine can't hold one student, a price is missing, a limit leaves nothing to grow,
     or a calendar or a list of classes can't be used. Asks no cluster, and never changes anything.
-  - Warns of the address of a calendar that does not answer here, as it may answer the cluster.
+  - Warns of the address of a calendar that does not answer here, as it may answer the cluster, and of a limit of spend
+    that servers without warm seats can exceed.
 requirements:
   - icalendar (Python library)
   - python-dateutil (Python library)
@@ -147,7 +148,8 @@ def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
     limits = _seats.Limits(parameters["limit_nodes"], parameters["limit_spend"], parameters["core_nodes"])
     _seats.check_limits(limits, machine.price)
     _seats.check_policy(_seats.Policy(*(parameters[word] for word in ("boot_s", "early_s", "peak_s", "share"))))
-    return {"changed": False, "seats_per_node": seats, "warned": _classes_away(parameters, now)}
+    warned = [*_seats.of_spend(limits, machine.price), *_classes_away(parameters, now)]
+    return {"changed": False, "seats_per_node": seats, "warned": warned}
 
 
 def _classes_away(parameters: dict[str, Any], now: datetime) -> list[str]:

@@ -108,7 +108,9 @@ def test_a_second_scheduler_only_where_there_is_an_image() -> None:
     spec = found["Deployment", "packing"]["spec"]
     assert spec["replicas"] == 2
     # On two nodes, and a drain leaves one: without any no server starts.
-    (apart,) = spec["template"]["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    (apart,) = spec["template"]["spec"]["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
     assert apart["podAffinityTerm"]["labelSelector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
     budget = found["PodDisruptionBudget", "packing"]["spec"]
     assert (budget["minAvailable"], budget["selector"]) == (1, spec["selector"])

@@ -102,8 +102,8 @@ def of_spend(limits: Limits, price: float) -> list[str]:
     if most <= limits.spend:
         return []
     return [
-        f"{limits.nodes} nodes for a whole day cost {most:.2f}, more than the limit of {limits.spend:g}: that limit ends"
-        " warm seats and not the starts of students' servers; lower the limit of nodes where it must hold"
+        f"{limits.nodes} nodes for a whole day cost {most:.2f}, more than the limit of {limits.spend:g}: that limit"
+        " ends warm seats and not the starts of students' servers; lower the limit of nodes where it must hold"
     ]
 
 

@@ -10,8 +10,9 @@ short_description: Tell what of a hub runs, what does not, and why
 version_added: 0.1.0
 author: The coursehub authors (@coursehub)
 description:
-  - Looks at the cluster's nodes, the workloads of this collection, the students' servers and disks, what is said of warm
-    seats, and asks the hub through the proxy, as a student's browser does. Never changes anything, and does not fail where something is down.
+  - Looks at the cluster's nodes, the workloads of this collection, the students' servers and disks, what is said of
+    warm seats, and asks the hub through the proxy, as a student's browser does. Never changes anything, and does not
+    fail where something is down.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
 options:

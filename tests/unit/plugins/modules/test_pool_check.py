@@ -14,7 +14,7 @@ PARAMETERS: dict[str, Any] = {
     "cpu": "100m",
     "core_nodes": 2,
     "limit_nodes": 20,
-    "limit_spend": 100.0,
+    "limit_spend": 240.0,
     "calendar": "",
     "classes": [],
     "time_zone": "UTC",
@@ -33,6 +33,8 @@ CLASS = {"name": "Data", "start": "2026-09-02T10:00", "end": "2026-09-02T11:30",
 
 def test_a_pool_that_is_well() -> None:
     assert pool_check.run(PARAMETERS, NOW) == {"changed": False, "seats_per_node": 19, "warned": []}
+    (warned,) = pool_check.run({**PARAMETERS, "limit_spend": 239.0}, NOW)["warned"]
+    assert warned.startswith("20 nodes for a whole day cost 240.00")
     more = {"classes": [CLASS], "floor": "256Mi", "ceiling": "1Gi", "server_limit": "1Gi"}
     assert pool_check.run({**PARAMETERS, **more}, NOW)["seats_per_node"] == 19
 

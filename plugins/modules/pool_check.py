@@ -91,6 +91,15 @@ options:
     description: How much memory a server may take at most; O(ceiling) without.
     type: str
     default: ""
+  zones:
+    description: The zones that nodes may be in. Without any, all are.
+    type: list
+    elements: str
+    default: []
+  regional_disks:
+    description: Whether a student's disk can be attached in each of O(zones). With more than one it is warned of if not.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode.
@@ -148,8 +157,17 @@ def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
     limits = _seats.Limits(parameters["limit_nodes"], parameters["limit_spend"], parameters["core_nodes"])
     _seats.check_limits(limits, machine.price)
     _seats.check_policy(_seats.Policy(*(parameters[word] for word in ("boot_s", "early_s", "peak_s", "share"))))
-    warned = [*_seats.of_spend(limits, machine.price), *_classes_away(parameters, now)]
+    zones = parameters["zones"]
+    apart = [] if len(zones) == 1 or parameters["regional_disks"] else [_apart(zones)]
+    warned = [*apart, *_seats.of_spend(limits, machine.price), *_classes_away(parameters, now)]
     return {"changed": False, "seats_per_node": seats, "warned": warned}
+
+
+def _apart(zones: list[str]) -> str:
+    return (
+        f"nodes may be in {', '.join(zones) or 'any zone'}, and seats are not counted by zone: a student whose disk is in"
+        " another zone than the free seats waits for a node there; name one zone, or say that disks are regional"
+    )
 
 
 def _classes_away(parameters: dict[str, Any], now: datetime) -> list[str]:
@@ -180,6 +198,8 @@ def main() -> None:
             "early_s": {"type": "int", "default": 300},
             "peak_s": {"type": "int", "default": 900},
             "share": {"type": "float", "default": 1.0},
+            "zones": {"type": "list", "elements": "str", "default": []},
+            "regional_disks": {"type": "bool", "default": False},
             **{word: {"type": "str", "default": ""} for word in ("floor", "ceiling", "server_limit")},
         },
         required_together=[("floor", "ceiling")],

@@ -26,6 +26,8 @@ PARAMETERS: dict[str, Any] = {
     "floor": "",
     "ceiling": "",
     "server_limit": "",
+    "zones": ["a"],
+    "regional_disks": False,
 }
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 CLASS = {"name": "Data", "start": "2026-09-02T10:00", "end": "2026-09-02T11:30", "seats": 450}
@@ -65,6 +67,13 @@ def test_a_pool_that_is_well() -> None:
 def test_a_pool_that_is_not(changed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(CoursehubError, match=sentence):
         pool_check.run({**PARAMETERS, **changed}, NOW)
+
+
+@pytest.mark.parametrize("zones", [[], ["a", "b"]])
+def test_a_disk_in_one_of_several_zones_is_warned_of(zones: list[str]) -> None:
+    (warned,) = pool_check.run({**PARAMETERS, "zones": zones}, NOW)["warned"]
+    assert "seats are not counted by zone" in warned
+    assert pool_check.run({**PARAMETERS, "zones": zones, "regional_disks": True}, NOW)["warned"] == []
 
 
 def test_a_calendar_that_says_nothing_here_may_do_so_in_the_cluster() -> None:

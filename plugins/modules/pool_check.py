@@ -97,7 +97,7 @@ options:
     elements: str
     default: []
   regional_disks:
-    description: Whether a student's disk can be attached in each of O(zones). With more than one it is warned of if not.
+    description: Whether a student's disk can be attached in each of O(zones). More than one is warned of if not.
     type: bool
     default: false
 attributes:
@@ -165,8 +165,8 @@ def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 def _apart(zones: list[str]) -> str:
     return (
-        f"nodes may be in {', '.join(zones) or 'any zone'}, and seats are not counted by zone: a student whose disk is in"
-        " another zone than the free seats waits for a node there; name one zone, or say that disks are regional"
+        f"nodes may be in {', '.join(zones) or 'any zone'}, and seats are not counted by zone: a student whose disk"
+        " is in another zone than the free seats waits for a node there; name one zone, or say that disks are regional"
     )
 
 

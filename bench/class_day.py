@@ -22,7 +22,7 @@ from pathlib import Path
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing
 
 from . import api_server, fake_nodes, report, semester
-from .class_day_cluster import Day, Design, Run, Seen
+from .class_day_cluster import Day, Design, Run, Seen, told_of
 from .report import ROOT, p95, say
 from .semester_cluster import MIB, machine_of
 from .semester_trace import Parameters, sessions
@@ -131,7 +131,7 @@ def render(machine: _packing.Machine, folder: Path) -> None:
         "folder": str(folder),
         "coursehub_autoscaler_engine": "kwok",
         "coursehub_autoscaler_registration_delay": REGISTER_S,
-        "coursehub_autoscaler_machine": {"type": machine.name},
+        "coursehub_autoscaler_machine": told_of(machine),
         "coursehub_autoscaler_limit_nodes": 200,
         "coursehub_autoscaler_scheduler_image": "kube-scheduler",
     }

@@ -205,7 +205,6 @@ class Run:
             "end": (day.begin + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S"),
             "seats": len(day.arrivals),
         }
-        machine = self.machine
         return {
             "namespace": NAMESPACE,
             "calendar": "",
@@ -214,13 +213,8 @@ class Run:
             "class_seats": 0,
             "memory": str(size.memory),
             "cpu": f"{round(size.cpu * 1000)}m",
-            "machine": {
-                "type": machine.name,
-                "cpu": f"{round(machine.cpu * 1000)}m",
-                "memory": str(machine.memory),
-                "disks": machine.disks,
-            },
-            "prices": {machine.name: machine.price},
+            "machine": told_of(self.machine),
+            "prices": {self.machine.name: self.machine.price},
             "boot_s": round(day.boot_s),
             "early_s": round(day.early_s),
             "peak_s": 900,
@@ -275,6 +269,16 @@ def _follow(
             yield from kube.follow(api_version, kind, namespace, time.monotonic() + 5)
         except CoursehubError:
             time.sleep(0.2)
+
+
+def told_of(machine: _packing.Machine) -> Object:
+    """Return a machine as role and module are told of it."""
+    return {
+        "type": machine.name,
+        "cpu": f"{round(machine.cpu * 1000)}m",
+        "memory": str(machine.memory),
+        "disks": machine.disks,
+    }
 
 
 def server(name: str, design: Design) -> Object:

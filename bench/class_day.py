@@ -50,6 +50,7 @@ def main() -> None:
     fitted = fitted_to(seen)
     figures = figures_of(seen, one)
     told = {"students": students, "arrivals_s": one.arrivals_s, "nodes": seen[BUFFER].nodes(), **figures}
+    told |= {"guarantee_mib": one.guarantee_mib, "guarantee_cores": one.guarantee_cores}
     differences = semester.check_day(replace(Parameters(), **fitted), told)
     report.write(
         "class_day",
@@ -82,6 +83,8 @@ def parameters_of(students: int) -> Parameters:
         attendance=1.0,
         arrivals_s=ARRIVALS_S * students / ARRIVED,
         register_s=float(REGISTER_S),
+        guarantee_mib=1024,
+        guarantee_cores=0.1,
     )
 
 

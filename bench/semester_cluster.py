@@ -39,6 +39,8 @@ class Design:
     resized: bool
     decide_s: float
     remove_s: float
+    # In the place of the engine's own buffer.
+    placeholders: bool = False
 
 
 @dataclass(eq=False)
@@ -86,6 +88,8 @@ class Told:
     # Hours in which a server had to do with less than it asked for, and times that a node's memory was used up.
     deferred_hours: float = 0.0
     overfull: int = 0
+    # The most that was used of a node's memory, as a part of it.
+    fullest: float = 0.0
     # Nodes and servers every ten minutes of the first week.
     week: list[tuple[float, int, int]] = field(default_factory=list)
 
@@ -110,7 +114,8 @@ class Cluster:
         self.numbers = count()
         self.now = 0.0
         self.memory, self.cpu = 0, 0.0
-        self.warm = 0
+        # Seats that a buffer keeps, and nodes that placeholders hold.
+        self.warm, self.held = 0, 0
         self.started: deque[float] = deque()
         self.meetings: deque[Meeting] = deque(meetings(parameters))
         self.policy = _seats.Policy(
@@ -163,12 +168,15 @@ class Cluster:
         server = self.servers.get(session.student)
         if server:
             server.busy_until = max(server.busy_until, until)
-            server.used = max(server.used, session.used_mib * MIB)
+            more = max(0, session.used_mib * MIB - server.used)
+            server.used += more
+            if server.node and server.grown:
+                self._use(server.node, more)
             if server.node and server.idle:
                 server.idle = False
                 self.idle.discard(server)
                 self._at(server.busy_until + self.p.idle_after_s, partial(self._rest, server))
-                self._fit(server)
+            self._fit(server)
             return
         server = Server(session.student, session.used_mib * MIB, until, self.start.memory, self.start.cpu)
         self.servers[session.student] = server
@@ -191,7 +199,7 @@ class Cluster:
             waits.append(self.now - asked + self.p.start_s)
             server.node = best
             best.servers.add(server)
-            best.used += FRESH_MIB * MIB
+            self._use(best, FRESH_MIB * MIB)
             self._change(server, best, server.memory, server.cpu)
             self._at(self.now + GROWN_AFTER_S, partial(self._grow, server))
             self._at(max(self.now, server.busy_until) + self.p.idle_after_s, partial(self._rest, server))
@@ -201,6 +209,13 @@ class Cluster:
         node.memory, node.cpu = node.memory + memory, node.cpu + cpu
         self.memory, self.cpu = self.memory + memory, self.cpu + cpu
         self._count(node)
+
+    def _use(self, node: Node, more: int) -> None:
+        """Book what a server really takes of its node's memory."""
+        node.used += more
+        self.told.fullest = max(self.told.fullest, node.used / self.machine.memory)
+        if more > 0 and node.used > self.machine.memory:
+            self.told.overfull += 1
 
     def _count(self, node: Node) -> None:
         left = (
@@ -215,9 +230,7 @@ class Cluster:
         if node is None or server.grown:
             return
         server.grown = True
-        node.used += server.used - FRESH_MIB * MIB
-        if node.used > self.machine.memory:
-            self.told.overfull += 1
+        self._use(node, server.used - FRESH_MIB * MIB)
         self._fit(server)
 
     def _fit(self, server: Server) -> None:
@@ -258,7 +271,7 @@ class Cluster:
             self.idle.discard(server)
             self.deferred.discard(server)
             node.servers.discard(server)
-            node.used -= server.used if server.grown else FRESH_MIB * MIB
+            self._use(node, -(server.used if server.grown else FRESH_MIB * MIB))
             self._change(server, node, -server.memory, -server.cpu)
             if not node.servers:
                 node.empty_since = self.now
@@ -272,15 +285,20 @@ class Cluster:
             self._fit(server)
         self._plan()
         self._scale()
-        free = sum(node.free for node in self.nodes)
         for node in list(self.nodes):
             empty = node.ready and not node.servers and self.now - node.empty_since >= self.design.remove_s
-            if empty and free - node.free >= self.warm and not self.pending:
+            if empty and not self.pending and self._spare(node):
                 self.nodes.remove(node)
-                free -= node.free
         if self.now <= 7 * 24 * HOUR_S and self.now % 600 == 0:
             self.told.week.append((self.now, len(self.nodes), len(self.servers)))
         self._at(self.now + TICK_S, self._tick)
+
+    def _spare(self, node: Node) -> bool:
+        """Tell whether what is kept warm has room without an empty node."""
+        rest = [one for one in self.nodes if one is not node]
+        if self.design.placeholders:
+            return sum(not one.servers for one in rest) >= self.held
+        return sum(one.free for one in rest) >= self.warm
 
     def _plan(self) -> None:
         """Ask the collection's planner how many seats are to be warm."""
@@ -291,18 +309,29 @@ class Cluster:
         moment = at(self.now)
         while self.meetings and self.meetings[0].end < moment:
             self.meetings.popleft()
-        now = _seats.Now(moment, [at(one) for one in self.started])
+        used = [node for node in self.nodes if node.servers]
+        now = _seats.Now(moment, [at(one) for one in self.started], sum(node.free for node in used), len(used))
         near = [self.meetings[0]] if self.meetings else []
-        self.warm = _seats.plan(near, self.policy, now, self.seats_per_node, NO_LIMITS, self.machine.price).seats
+        plan = _seats.plan(near, self.policy, now, self.seats_per_node, NO_LIMITS, self.machine.price)
+        self.warm, self.held = plan.seats, plan.placeholders
 
     def _scale(self) -> None:
         """Order nodes for what fits nowhere, and for the buffer, which stays as large as the engine was told last."""
-        have = sum(node.free if node.ready else self.seats_per_node for node in self.nodes)
-        for _number in range(ceil((len(self.pending) + self.warm - have) / self.seats_per_node)):
+        for _number in range(self._missing()):
             node = Node(self.now + self.design.decide_s)
             self.nodes.append(node)
             self._at(self.now + self.design.decide_s + self.p.register_s, partial(self._boot, node))
         self.told.peak_nodes = max(self.told.peak_nodes, len(self.nodes))
+
+    def _missing(self) -> int:
+        """Return how many nodes are to be ordered: students first, then what is to be warm."""
+        if self.design.placeholders:
+            # Students displace them; each one that gave way waits for a node of its own until the next tick.
+            beside = sum(node.free for node in self.nodes if node.servers)
+            empty = sum(not node.servers for node in self.nodes)
+            return ceil(max(0, len(self.pending) - beside) / self.seats_per_node) + self.held - empty
+        have = sum(node.free if node.ready else self.seats_per_node for node in self.nodes)
+        return ceil((len(self.pending) + self.warm - have) / self.seats_per_node)
 
     def _boot(self, node: Node) -> None:
         node.ready = True

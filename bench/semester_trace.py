@@ -14,8 +14,9 @@ What is published, and by whom:
 - 100 servers on a node never used more than 20 GB (github.com/jupyterhub/mybinder.org-deploy/pull/697); hardly anybody
   goes over 1 GiB (github.com/berkeley-dsep-infra/datahub/pull/1821).
 
-Not published, so assumed: how long a student works at home (median 50 minutes), how the hours of a day share that, and
-that nine of ten come to a class.
+Not published, so assumed, and varied by ``semester.ASSUMED``: that nine of ten come to a class, how long a student
+works at home (median 50 minutes, spread 0.7), how the hours of a day share that, and what a server takes of memory
+(median 260 MiB, spread 0.6; the last source only bounds it). A server is promised what the role ``hub`` does by default.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
-from math import log
+from math import ceil, log
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +35,6 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._calendar imp
 EPOCH = datetime(2026, 8, 31, tzinfo=UTC)  # a Monday
 DAY_S = 86400
 HOUR_S = 3600
-# Parts of a day's work at home that begin in each hour.
-HOURS = (2, 1, 0.5, 0, 0, 0, 0.5, 1, 3, 5, 7, 7, 6, 8, 9, 9, 9, 8, 7, 8, 10, 10, 8, 5)
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,10 @@ class Parameters:
     register_s: float = 60.0  # from the order to a node that takes pods
     start_s: float = 10.5  # of a server on a node that is there: docs/benchmarks.md, setup, the floor
     remove_s: float = 60.0  # from a node that is no longer needed to its end, this design
-    default_decide_s: float = 45.0  # cluster-autoscaler decides in 30 to 60 s
-    default_remove_s: float = 600.0  # and lets a node go after 10 minutes
+    default_decide_s: float = 10.0  # the same two of the same engine as it comes
+    default_remove_s: float = 60.0
+    autoscaler_decide_s: float = 45.0  # cluster-autoscaler decides in 30 to 60 s
+    autoscaler_remove_s: float = 600.0  # and lets a node go after 10 minutes
 
     seed: int = 8
     weeks: int = 15
@@ -63,6 +64,13 @@ class Parameters:
     daily: float = 610 / 2800
     home_median_s: float = 3000.0
     home_sigma: float = 0.7
+    # Parts of a day's work at home that begin in each hour.
+    hours: tuple[float, ...] = (2, 1, 0.5, 0, 0, 0, 0.5, 1, 3, 5, 7, 7, 6, 8, 9, 9, 9, 8, 7, 8, 10, 10, 8, 5)
+    # How the calendar is wrong: each class so much later than it is; every so-manieth missing (0: none); seats for this
+    # part of who is enrolled.
+    calendar_late_s: float = 0.0
+    calendar_gap: int = 0
+    calendar_seats: float = 1.0
 
     machine: str = "n2-highmem-2"
     cores: int = 2
@@ -74,8 +82,9 @@ class Parameters:
     system_mib: int = 512
     system_cores: float = 0.15
 
-    guarantee_mib: int = 1024
-    guarantee_cores: float = 0.1
+    # As the role hub has them.
+    guarantee_mib: int = 256
+    guarantee_cores: float = 0.05
     idle_cores: float = 0.02
     floor_mib: int = 256
     used_median_mib: float = 260.0
@@ -163,9 +172,12 @@ def _week(one: Parameters) -> Iterator[tuple[int, float, float, range]]:
 
 
 def meetings(parameters: Parameters) -> list[Meeting]:
-    """Return the classes as the calendar tells them: all who are enrolled have a seat in it."""
+    """Return the classes as the calendar tells them: all who are enrolled have a seat in it, unless it is wrong."""
+    late, gap, part = parameters.calendar_late_s, parameters.calendar_gap, parameters.calendar_seats
     return [
-        Meeting(at(one.start), at(one.start + one.length), "class", len(one.students)) for one in lessons(parameters)
+        Meeting(at(one.start + late), at(one.start + late + one.length), "class", ceil(len(one.students) * part))
+        for number, one in enumerate(lessons(parameters), start=1)
+        if not gap or number % gap
     ]
 
 
@@ -189,7 +201,7 @@ def sessions(parameters: Parameters) -> list[Session]:
         part = one.daily * (2 if day % 7 == 3 else 1)
         for student in range(one.students):
             if dice.random() < part:
-                hour = dice.choices(range(24), HOURS)[0]
+                hour = dice.choices(range(24), one.hours)[0]
                 length = min(4 * HOUR_S, dice.lognormvariate(log(one.home_median_s), one.home_sigma))
                 start = day * DAY_S + (hour + dice.random()) * HOUR_S
                 found.append(Session(start, student, max(120.0, length), used(), None))

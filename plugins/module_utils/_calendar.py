@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from html import unescape
 from itertools import islice, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -35,8 +36,14 @@ LONGEST = timedelta(hours=24)
 _RARE_ENOUGH = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 # In an event's description, since Google's and Outlook's calendars let nobody write a property of one's own.
 _SEATS = re.compile(r"^\s*seats:\s*(\S*)\s*$", re.IGNORECASE | re.MULTILINE)
+# Their pages write a description as HTML.
+_TAG = re.compile("<[^>]*>")
 # To be written by hand: what isoformat has, to the minute.
 _WRITE = "write it as in 2026-09-01T10:00"
+
+
+class NoClassError(CoursehubError):
+    """A calendar is readable, and has no class to come."""
 
 
 @dataclass(frozen=True, order=True)
@@ -90,29 +97,32 @@ def from_ical(text: str, time_zone: str, seats: int | None, now: datetime) -> li
     zone = zone_of(time_zone)
     try:
         calendar = icalendar.Calendar.from_ical(text)
-        found = [item for item in calendar.walk("VEVENT") if str(item.get("TRANSP", "")).upper() != "TRANSPARENT"]
+        found = calendar.walk("VEVENT")
+        # Of all: who sets one class of a series to 'free' means that it is none.
         moved = {_key(item, zone) for item in found if "RECURRENCE-ID" in item}
-        events = [_event(item, zone, seats, moved) for item in found if str(item.get("STATUS", "")) != "CANCELLED"]
+        events = [_event(item, zone, seats, moved) for item in found if _takes_place(item)]
     except CoursehubError:
         raise
     # What the library raises for a broken text is not one class: ValueError, KeyError, TypeError and its own.
     except Exception as error:
-        raise CoursehubError(f"the calendar is no iCalendar: {str(error).splitlines()[0][:200]}") from error
+        raise CoursehubError(f"the calendar is no iCalendar: {str(error).partition(chr(10))[0][:200]}") from error
     return _checked(events, now)
 
 
-def keep_last_good(read: Callable[[], list[Meeting]], kept: list[Meeting] | None) -> tuple[list[Meeting], str]:
-    """Return the classes and, where what was read can't be used and the last good ones stay, a sentence that says so.
+def keep_last_good(read: Callable[[], list[Meeting]], kept: list[Meeting]) -> tuple[list[Meeting], str]:
+    """Return the classes, and a sentence where there are none to come, or where the last good ones stay.
 
-    Raises what ``read`` raises where there are no last good ones.
+    Those stay where what was read can't be used. A calendar that is readable and over is not broken.
     """
     try:
         return read(), ""
+    except NoClassError as error:
+        return [], str(error)
     except CoursehubError as error:
-        if kept is None:
-            raise
-        until = f"until {max(one.end for one in kept):%Y-%m-%d}" if kept else "with no class"
-        return kept, f"the last good calendar ({len(kept)} classes, {until}) stays, since: {error}"
+        if not kept:
+            return [], f"no seat is kept for a class, since: {error}"
+        until = max(one.end for one in kept)
+        return kept, f"the last good calendar ({len(kept)} classes, until {until:%Y-%m-%d}) stays, since: {error}"
 
 
 def as_data(meetings: Iterable[Meeting]) -> list[dict[str, Any]]:
@@ -167,7 +177,7 @@ def _event(item: Any, zone: tzinfo, seats: int | None, moved: set[tuple[str, dat
             " 'free'"
         )
     start = _aware(item["DTSTART"].dt, zone)
-    told = _SEATS.search(str(item.get("DESCRIPTION") or ""))
+    told = _SEATS.search(unescape(_TAG.sub("\n", str(item.get("DESCRIPTION") or ""))))
     if getattr(item.get("RECURRENCE-ID"), "params", {}).get("RANGE"):
         raise CoursehubError(
             f"{name}: it changes 'this and all following' classes by one entry, which few calendars write and none"
@@ -186,6 +196,11 @@ def _event(item: Any, zone: tzinfo, seats: int | None, moved: set[tuple[str, dat
         [_aware(begin, zone, start) for begin, _end in item.rdates],
         frozenset(own | without),
     )
+
+
+def _takes_place(item: Any) -> bool:
+    transparent = str(item.get("TRANSP", "")).upper() == "TRANSPARENT"
+    return not transparent and str(item.get("STATUS", "")).upper() != "CANCELLED"
 
 
 def _key(item: Any, zone: tzinfo) -> tuple[str, datetime]:
@@ -240,13 +255,13 @@ def _checked(events: Iterable[_Event], now: datetime) -> list[Meeting]:
         }
     )
     if not meetings:
-        raise CoursehubError("the calendar has no class: add one, or leave the calendar out")
+        raise NoClassError("the calendar has no class: add one, or leave the calendar out")
     if len(meetings) > MOST:
         raise CoursehubError(f"the calendar has more than {MOST} classes: give its rules an earlier last day")
     coming = [one for one in meetings if one.end > now]
     if not coming:
         last = max(meetings, key=lambda one: one.end)
-        raise CoursehubError(
+        raise NoClassError(
             f"all classes of the calendar are past, the last one, {last.name}, was on {last.start:%Y-%m-%d}: add the"
             " new term's"
         )

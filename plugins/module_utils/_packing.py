@@ -24,19 +24,27 @@ _GKE_EVICTION = 100 * MIB
 _GKE_CORES = ((1, 0.06), (2, 0.01), (4, 0.005), (float("inf"), 0.0025))
 # Requests change by whole steps: each change is a call to the kubelet, and a new layout for the scheduler.
 STEP = 64 * MIB
-# A busy server asks for so much of what it uses: the next dataframe comes before the next look.
+# A server asks for so much of what it uses: the next dataframe comes before the next look, and where a node's memory is
+# used up, the kubelet evicts first who uses more than they asked for.
 HEADROOM = 1.25
+
+
+# A kubelet takes 110 pods unless it is told otherwise, and has some of the cluster's own.
+PODS = 100
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A type of machine: what pods may take of it, how many disks it attaches, and its price an hour."""
+    """A type of machine: what servers may take of it, how many disks it attaches, its price an hour, and how many pods
+    it takes beside the cluster's own.
+    """
 
     name: str
     cpu: float
     memory: int
     disks: int
     price: float
+    pods: int = PODS
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,9 @@ def _slices(amount: float, slices: Iterable[tuple[float, float]]) -> float:
 def parse_machine(entry: Mapping[str, Any], prices: Mapping[str, Any]) -> Machine:
     """Return a machine of ``type``, ``cpu``, ``memory`` (both allocatable) and ``disks``.
 
+    It may have ``system_cpu`` and ``system_memory``, what the cluster's own pods ask for on each node, which are taken
+    off: a placeholder of all seats would else be larger than any node. And it may have ``pods``.
+
     Raises CoursehubError for what can't be read, and where the price list lacks the type.
     """
     name = str(entry.get("type") or "")
@@ -83,20 +94,25 @@ def parse_machine(entry: Mapping[str, Any], prices: Mapping[str, Any]) -> Machin
     try:
         price = float(prices[name])
         disks = int(entry["disks"])
+        pods = int(entry.get("pods", PODS))
     except (KeyError, TypeError, ValueError) as error:
         raise CoursehubError(
-            f"{name}: it needs disks, how many it attaches, as 127, and a price an hour, as 0.27"
+            f"{name}: it needs disks, how many it attaches, as 127, and a price an hour, as 0.27; pods is a number"
         ) from error
-    cpu, memory = (parse_quantity(str(entry.get(word, ""))) for word in ("cpu", "memory"))
-    if price < 0 or disks < 1 or cpu <= 0 or memory <= 0:
+    cpu, memory = (
+        parse_quantity(str(entry.get(word, ""))) - parse_quantity(str(entry.get(f"system_{word}", "0")))
+        for word in ("cpu", "memory")
+    )
+    if price < 0 or disks < 1 or pods < 1 or cpu <= 0 or memory <= 0:
         raise CoursehubError(
-            f"{name}: cpu, memory and disks are above zero, its price is not below: see the vendor's list"
+            f"{name}: disks, pods, and cpu and memory without what the system takes are above zero, its price is not"
+            " below: see the vendor's list, and an empty node"
         )
-    return Machine(name, float(cpu), int(memory), disks, price)
+    return Machine(name, float(cpu), int(memory), disks, price, pods)
 
 
 def seats_of(machine: Machine, guarantee: Guarantee) -> int:
-    """Return how many servers a machine holds: whichever of memory, cores and disks runs out first.
+    """Return how many servers a machine holds: whichever of memory, cores, disks and pods runs out first.
 
     Raises CoursehubError for a machine that holds none.
     """
@@ -104,25 +120,26 @@ def seats_of(machine: Machine, guarantee: Guarantee) -> int:
         "memory": machine.memory // guarantee.memory if guarantee.memory else machine.disks,
         "cpu": int(machine.cpu / guarantee.cpu + 1e-9) if guarantee.cpu else machine.disks,
         "disks": machine.disks,
+        "pods": machine.pods,
     }
     seats = min(by.values())
     if seats < 1:
         short = min(by, key=lambda word: by[word])
         raise CoursehubError(
             f"the machine {machine.name} can't hold one student: a server is promised {guarantee.cpu:g} cores and"
-            f" {guarantee.memory / GIB:.3g} GiB, pods may take {machine.cpu:g} cores and {machine.memory / GIB:.3g} GiB"
-            f" of it; choose one with more {short}, or promise less"
+            f" {guarantee.memory / GIB:.3g} GiB, all servers may take {machine.cpu:g} cores and"
+            f" {machine.memory / GIB:.3g} GiB of it; choose one with more {short}, or promise less"
         )
     return seats
 
 
 def memory_request(used: int, request: int, bounds: Bounds, *, idle: bool) -> int:
-    """Return what a running server is to ask for: more at once when it computes, less when it is idle.
+    """Return what a running server is to ask for: more than it uses, and when it is idle no more than that.
 
     Never below what is in use, whatever the bounds say: the kernel would be killed. A busy server's request does not
     shrink, since what it used a minute ago it will use again. A server that started since is not idle.
     """
-    wanted = used if idle else max(request, _up(int(used * HEADROOM)))
+    wanted = _up(int(used * HEADROOM)) if idle else max(request, _up(int(used * HEADROOM)))
     bounded = max(_up(used), min(max(_up(wanted), bounds.floor), bounds.ceiling))
     # A request that differs by less than a step is left alone, if what is in use still fits into it.
     return request if request >= used and abs(bounded - request) < STEP else bounded

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing
@@ -30,11 +31,15 @@ class Use:
 
 @dataclass(frozen=True)
 class Rule:
-    """What servers may ask for: memory between bounds; cores as promised, and as idle ones ask for."""
+    """What servers may ask for: memory between bounds; cores as promised, and as idle ones ask for.
+
+    Idle is who has computed nothing for ``idle_s``: who reads for twenty seconds goes on.
+    """
 
     bounds: _packing.Bounds
     cpu: float
     idle_cpu: float
+    idle_s: float
 
 
 def uses(summary: Object, namespace: str) -> dict[str, Use]:
@@ -47,8 +52,19 @@ def uses(summary: Object, namespace: str) -> dict[str, Use]:
     return found
 
 
-def plan(pods: Iterable[Object], used: Mapping[str, Use], rule: Rule) -> dict[str, dict[str, str]]:
-    """Return pod -> requests, of those that are to ask for something else.
+def quiet_since(
+    pods: Iterable[Object], used: Mapping[str, Use], before: Mapping[str, str], now: datetime
+) -> dict[str, str]:
+    """Return uid -> since when nobody computes there, as far as was seen; ``before`` is what the last look returned."""
+    uids = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in pods}
+    quiet = [uids[name] for name, use in used.items() if name in uids and use.cpu < IDLE_CORES]
+    return {uid: before.get(uid, now.isoformat(timespec="seconds")) for uid in quiet}
+
+
+def plan(
+    pods: Iterable[Object], used: Mapping[str, Use], quiet: Mapping[str, str], rule: Rule, now: datetime
+) -> dict[str, dict[str, str]]:
+    """Return pod -> requests, of those that are to ask for something else. ``quiet`` is of ``quiet_since``.
 
     A server of which nothing is known, and one whose last change is not done, is left alone.
     """
@@ -63,7 +79,8 @@ def plan(pods: Iterable[Object], used: Mapping[str, Use], rule: Rule) -> dict[st
         if "memory" not in asked or "cpu" not in asked:
             continue
         use, before = used[name], int(parse_quantity(asked["memory"]))
-        idle = use.cpu < IDLE_CORES
+        since = quiet.get(pod["metadata"]["uid"])
+        idle = since is not None and now - datetime.fromisoformat(since) >= timedelta(seconds=rule.idle_s)
         memory = _packing.memory_request(use.memory, before, rule.bounds, idle=idle)
         if "memory" in limits:
             # The API refuses a request above the limit, which the last step may be.

@@ -96,6 +96,17 @@ def check_limits(limits: Limits, price: float) -> None:
         )
 
 
+def of_spend(limits: Limits, price: float) -> list[str]:
+    """Return a sentence where students' own servers can cost more than the limit: it ends warm seats, and no start."""
+    most = 24 * price * limits.nodes
+    if most <= limits.spend:
+        return []
+    return [
+        f"{limits.nodes} nodes for a whole day cost {most:.2f}, more than the limit of {limits.spend:g}: that limit"
+        " ends warm seats and not the starts of students' servers; lower the limit of nodes where it must hold"
+    ]
+
+
 def rate(started: Iterable[datetime], at: datetime, span_s: float = RATE_S) -> float:
     """Return the arrivals a second over the span before a moment."""
     since = at - timedelta(seconds=span_s)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kind import not_ready as nodes_not_ready
@@ -15,6 +16,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity imp
 
 Object = dict[str, Any]
 NEARLY_FULL_PERCENT = 85
+# They are counted once a minute. Ten without are no accident, and a class is soon.
+SEATS_LATE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,18 @@ def add_own_disks(report: Report, claims: Sequence[Object], used_bytes: Mapping[
                 else ""
             ),
         )
+
+
+def add_seats(report: Report, record: Object | None, now: datetime) -> None:
+    """Report the warm seats, where the cluster has a schedule of them, from what its last run has left behind."""
+    if record is None:
+        return
+    data = record.get("data") or {}
+    age = now - datetime.fromisoformat(data["at"])
+    said = [line for line in data.get("said", "").splitlines() if line]
+    late = [f"nobody has counted them for {age // timedelta(minutes=1)} minutes"] if age > SEATS_LATE else []
+    urgent = [line for line in said if not line.startswith("warning: ")]
+    report.add("warm seats", not late and not urgent, "; ".join([f"{data['seats']} wanted", *late, *said]))
 
 
 def add_students(report: Report, pods: Sequence[Object], disks: Sequence[Object]) -> None:

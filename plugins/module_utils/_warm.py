@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _seats
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 Object = dict[str, Any]
@@ -17,65 +18,104 @@ Object = dict[str, Any]
 PART = "seats"
 NAME = "seats"
 BUFFER = ("autoscaling.x-k8s.io/v1beta1", "CapacityBuffer")
+PLACEHOLDER = ("apps/v1", "Deployment", "seats-placeholder")
 # On the nodes for students, and what keeps everything else off them; the role autoscaler makes both.
 POOL = {"coursehub.jupyterhub/pool": "students"}
 TOLERATION = {"key": "coursehub.jupyterhub/pool", "operator": "Equal", "value": "students", "effect": "NoSchedule"}
 # Below all that is real, so that a student's server takes its place at once.
 PRIORITY_CLASS = "coursehub-placeholder"
 _PLACEHOLDER = {"app.kubernetes.io/name": "seats-placeholder"}
-_SERVER = ("app.kubernetes.io/component", "singleuser-server")
+_SERVER = {"app.kubernetes.io/component": "singleuser-server"}
 # A run that was longer ago says nothing of the money that was spent since; the nodes may have been away.
 _LONGEST = timedelta(minutes=15)
 
 
 def started(pods: Iterable[Object]) -> list[datetime]:
     """Return when the students' servers were made that are there."""
-    return sorted(
-        datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-        for pod in pods
-        if (pod["metadata"].get("labels") or {}).get(_SERVER[0]) == _SERVER[1]
-    )
+    return sorted(datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) for pod in pods if _is(pod, _SERVER))
 
 
-def free(nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee) -> int:
-    """Return how many fresh servers the students' nodes have room for. What a placeholder holds is not free."""
-    taken: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+def _is(pod: Object, labels: Mapping[str, str]) -> bool:
+    return labels.items() <= (pod["metadata"].get("labels") or {}).items()
+
+
+@dataclass
+class _Taken:
+    """What the pods on a node ask for, how many they are, and how many of them are students' servers."""
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    pods: int = 0
+    servers: int = 0
+
+
+def _taken(pods: Iterable[Object]) -> dict[str, _Taken]:
+    found: dict[str, _Taken] = defaultdict(_Taken)
     for pod in pods:
         node = pod.get("spec", {}).get("nodeName")
         if node and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+            one = found[node]
+            one.pods += 1
+            one.servers += _is(pod, _SERVER)
             for container in pod["spec"].get("containers", []):
                 asked = container.get("resources", {}).get("requests") or {}
-                for number, word in enumerate(("cpu", "memory")):
-                    taken[node][number] += float(parse_quantity(str(asked.get(word, "0"))))
-    seats = 0
-    for node in nodes:
-        if not _takes_pods(node):
-            continue
-        has = [float(parse_quantity(str(node["status"]["allocatable"][word]))) for word in ("cpu", "memory")]
-        cpu, memory = (each - used for each, used in zip(has, taken[node["metadata"]["name"]], strict=True))
-        rooms = []
-        if guarantee.cpu:
-            rooms.append(int(cpu / guarantee.cpu + 1e-9))
-        if guarantee.memory:
-            rooms.append(int(memory // guarantee.memory))
-        seats += max(0, min(rooms, default=0))
-    return seats
+                one.cpu += float(parse_quantity(str(asked.get("cpu", "0"))))
+                one.memory += float(parse_quantity(str(asked.get("memory", "0"))))
+    return found
+
+
+def free(nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee, disks: int) -> int:
+    """Return how many fresh servers have room beside others, where a node attaches so many disks.
+
+    What a placeholder holds is not free. Nor is a node that nobody is on: the engine takes it away, unless a
+    placeholder or a buffer keeps it, which so is asked for.
+    """
+    taken = _taken(pods)
+    names = {node["metadata"]["name"]: node for node in nodes if _takes_pods(node)}
+    return sum(_room(node, taken[name], guarantee, disks) for name, node in names.items() if taken[name].servers)
+
+
+def _room(node: Object, taken: _Taken, guarantee: _packing.Guarantee, disks: int) -> int:
+    has = {word: float(parse_quantity(str(amount))) for word, amount in node["status"]["allocatable"].items()}
+    rooms = [disks - taken.servers, int(has["pods"]) - taken.pods]
+    if guarantee.cpu:
+        rooms.append(int((has["cpu"] - taken.cpu) / guarantee.cpu + 1e-9))
+    if guarantee.memory:
+        rooms.append(int((has["memory"] - taken.memory) // guarantee.memory))
+    return max(0, min(rooms))
 
 
 def _takes_pods(node: Object) -> bool:
     if node.get("spec", {}).get("unschedulable"):
         return False
+    for taint in node.get("spec", {}).get("taints") or []:
+        # As karpenter.sh/disrupted, of a node that is about to go.
+        if taint["effect"] != "PreferNoSchedule" and taint["key"] != TOLERATION["key"]:
+            return False
     return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions") or [])
 
 
-def nodes_without_placeholder(nodes: Iterable[Object], pods: Iterable[Object]) -> int:
-    """Return how many of the nodes are there for students, and not for a placeholder alone."""
-    held = {
-        pod.get("spec", {}).get("nodeName")
-        for pod in pods
-        if _PLACEHOLDER.items() <= (pod["metadata"].get("labels") or {}).items()
-    }
-    return sum(node["metadata"]["name"] not in held for node in nodes)
+def in_use(nodes: Iterable[Object], pods: Iterable[Object]) -> int:
+    """Return how many of the nodes have a student's server. All others may hold a placeholder."""
+    taken = _taken(pods)
+    return sum(taken[node["metadata"]["name"]].servers > 0 for node in nodes)
+
+
+def too_small(
+    nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee, disks: int, seats: int
+) -> list[str]:
+    """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there."""
+    own = _taken(pod for pod in pods if not _is(pod, _SERVER) and not _is(pod, _PLACEHOLDER))
+    for node in nodes:
+        name = node["metadata"]["name"]
+        room = _room(node, own[name], guarantee, disks)
+        if room < seats:
+            return [
+                f"beside the cluster's own pods, which ask for {own[name].cpu:.3g} cores and"
+                f" {own[name].memory / _packing.MIB:.0f} MiB on {name}, it has room for {room} servers, not for"
+                f" {seats}: set system_cpu and system_memory of the machine to that, or no placeholder fits on a node"
+            ]
+    return []
 
 
 def spent(kept: Mapping[str, str], now: datetime, nodes: int, price: float) -> float:
@@ -116,12 +156,24 @@ def buffer(namespace: str, seats: int, guarantee: _packing.Guarantee, image: str
     ]
 
 
+def is_read(item: Object | None) -> bool:
+    """Tell whether an engine reads a buffer: one that is not there yet, or of which an engine has said that it does.
+
+    Karpenter's chart brings the API and leaves the feature that reads it switched off; the buffer then has no status.
+    """
+    if item is None:
+        return True
+    conditions = item.get("status", {}).get("conditions") or []
+    return any(one["type"] == "ReadyForProvisioning" and one["status"] == "True" for one in conditions)
+
+
 def placeholder(
-    namespace: str, replicas: int, seats_per_node: int, guarantee: _packing.Guarantee, image: str
+    namespace: str, replicas: int, seats_per_node: int, guarantee: _packing.Guarantee, image: str, scheduler: str = ""
 ) -> list[Object]:
     """Return a Deployment whose pods take a node each, and give way to students' servers.
 
-    A pod is as large as all seats of a node: one of one seat each would be moved one by one, and block each other.
+    A pod is as large as all seats of a node: one of one seat each would be moved one by one, and block each other. It
+    has the servers' scheduler: another one would not see what that has in mind for the room that a placeholder leaves.
     """
     whole = _packing.Guarantee(guarantee.cpu * seats_per_node, guarantee.memory * seats_per_node)
     labels = dict(_PLACEHOLDER)
@@ -129,13 +181,17 @@ def placeholder(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": "seats-placeholder", "namespace": namespace},
+            "metadata": {"name": PLACEHOLDER[2], "namespace": namespace},
             "spec": {
                 "replicas": replicas,
                 "selector": {"matchLabels": labels},
                 "template": {
                     "metadata": {"labels": labels},
-                    "spec": {**_pod(whole, image), "priorityClassName": PRIORITY_CLASS},
+                    "spec": {
+                        **_pod(whole, image),
+                        "priorityClassName": PRIORITY_CLASS,
+                        **({"schedulerName": scheduler} if scheduler else {}),
+                    },
                 },
             },
         }
@@ -168,7 +224,7 @@ def _pod(size: _packing.Guarantee, image: str) -> Object:
     }
 
 
-def record(namespace: str, now: datetime, money: float, calendar: str, plan: _seats.Plan) -> Object:
+def record(namespace: str, now: datetime, money: float, calendar: str, seats: int, said: Sequence[str]) -> Object:
     """Return what the next run, and whoever is on duty, is to find: the last good calendar, the money, the alerts."""
     return {
         "apiVersion": "v1",
@@ -178,11 +234,7 @@ def record(namespace: str, now: datetime, money: float, calendar: str, plan: _se
             "at": now.astimezone(UTC).isoformat(timespec="seconds"),
             "spent": f"{money:.4f}",
             "calendar": calendar,
-            "seats": str(plan.seats),
-            "said": "\n".join(_said(plan)),
+            "seats": str(seats),
+            "said": "\n".join(said),
         },
     }
-
-
-def _said(plan: _seats.Plan) -> Sequence[str]:
-    return [*(f"alert: {one}" for one in plan.alerts), *(f"warning: {one}" for one in plan.warnings)]

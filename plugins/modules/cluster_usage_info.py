@@ -12,6 +12,7 @@ author: The coursehub authors (@coursehub)
 description:
   - Reads samples of a cluster and returns hours of nodes, seats and servers, what they cost by a price list, and how
     much of that was for seats that nobody had; by course and by student.
+  - The collection itself takes no samples yet; write one a minute by a job of your own.
   - Returns a page with it too, in one file that loads nothing from elsewhere. Never changes anything.
 options:
   samples:

@@ -6,12 +6,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pool_check
-short_description: Check that a pool of nodes can hold students, within its limits and with its prices
+short_description: Check that a pool of nodes can hold students, its limits and prices, and the classes that it follows
 version_added: 0.4.0
 author: The coursehub authors (@coursehub)
 description:
-  - Fails with one sentence where a machine can't hold one student, a price is missing, or a limit leaves nothing to
-    grow. Asks no cluster, and never changes anything.
+  - Fails with one sentence where a machine can't hold one student, a price is missing, a limit leaves nothing to grow,
+    or a calendar or a list of classes can't be used. Asks no cluster, and never changes anything.
+  - Warns of the address of a calendar that does not answer here, as it may answer the cluster, and of a limit of spend
+    that servers without warm seats can exceed.
+requirements:
+  - icalendar (Python library)
+  - python-dateutil (Python library)
 options:
   machine:
     description: The machine, by O(coursehub.jupyterhub.seats#module:machine).
@@ -41,6 +46,60 @@ options:
     description: How much a day may cost at most.
     type: float
     required: true
+  calendar:
+    description: The calendar, by O(coursehub.jupyterhub.seats#module:calendar).
+    type: str
+    default: ""
+  classes:
+    description: The classes, by O(coursehub.jupyterhub.seats#module:classes).
+    type: list
+    elements: dict
+    default: []
+  time_zone:
+    description: The time zone of O(classes), and of events that name none.
+    type: str
+    default: UTC
+  class_seats:
+    description: How many seats an event needs whose description does not say so. 0 means that it must.
+    type: int
+    default: 0
+  boot_s:
+    description: Seconds from the order of a node until a server can start on it.
+    type: int
+    default: 0
+  early_s:
+    description: Seconds before a class by which its seats are warm.
+    type: int
+    default: 300
+  peak_s:
+    description: Seconds after a class's begin at which seats that nobody took are let go.
+    type: int
+    default: 900
+  share:
+    description: The part of a class that comes.
+    type: float
+    default: 1.0
+  floor:
+    description: The least memory that a server asks for that is resized. Without it none is.
+    type: str
+    default: ""
+  ceiling:
+    description: The most memory that such a server asks for; a machine must hold one that does. Goes with O(floor).
+    type: str
+    default: ""
+  server_limit:
+    description: How much memory a server may take at most; O(ceiling) without.
+    type: str
+    default: ""
+  zones:
+    description: The zones that nodes may be in. Without any, all are.
+    type: list
+    elements: str
+    default: []
+  regional_disks:
+    description: Whether a student's disk can be attached in each of O(zones). More than one is warned of if not.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode.
@@ -68,24 +127,56 @@ seats_per_node:
   type: int
   returned: success
   sample: 19
+warned:
+  description: What may be meant otherwise.
+  type: list
+  elements: str
+  returned: success
+  sample: []
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _seats
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _calendar, _classes, _packing, _seats
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 
-def run(parameters: dict[str, Any]) -> dict[str, Any]:
+def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
     """Check. Raises CoursehubError for what is wrong."""
     machine = _packing.parse_machine(parameters["machine"], parameters["prices"])
     memory, cpu = (parse_quantity(parameters[word]) for word in ("memory", "cpu"))
     seats = _packing.seats_of(machine, _packing.Guarantee(float(cpu), int(memory)))
+    if parameters["floor"]:
+        ceiling = parameters["ceiling"]
+        bounds = _packing.parse_bounds(parameters["floor"], ceiling, parameters["server_limit"] or ceiling)
+        # A server that has grown must still fit on a node.
+        _packing.seats_of(machine, _packing.Guarantee(float(cpu), bounds.ceiling))
     limits = _seats.Limits(parameters["limit_nodes"], parameters["limit_spend"], parameters["core_nodes"])
     _seats.check_limits(limits, machine.price)
-    return {"changed": False, "seats_per_node": seats}
+    _seats.check_policy(_seats.Policy(*(parameters[word] for word in ("boot_s", "early_s", "peak_s", "share"))))
+    zones = parameters["zones"]
+    apart = [] if len(zones) == 1 or parameters["regional_disks"] else [_apart(zones)]
+    warned = [*apart, *_seats.of_spend(limits, machine.price), *_classes_away(parameters, now)]
+    return {"changed": False, "seats_per_node": seats, "warned": warned}
+
+
+def _apart(zones: list[str]) -> str:
+    return (
+        f"nodes may be in {', '.join(zones) or 'any zone'}, and seats are not counted by zone: a student whose disk"
+        " is in another zone than the free seats waits for a node there; name one zone, or say that disks are regional"
+    )
+
+
+def _classes_away(parameters: dict[str, Any], now: datetime) -> list[str]:
+    _calendar.zone_of(parameters["time_zone"])
+    try:
+        _classes.meetings_of(parameters, now)
+    except _classes.AwayError as error:
+        return [f"{error}; from here, at least: see what the first run in the cluster says"]
+    return []
 
 
 def main() -> None:
@@ -99,13 +190,29 @@ def main() -> None:
             "core_nodes": {"type": "int", "required": True},
             "limit_nodes": {"type": "int", "required": True},
             "limit_spend": {"type": "float", "required": True},
+            "calendar": {"type": "str", "default": ""},
+            "classes": {"type": "list", "elements": "dict", "default": []},
+            "time_zone": {"type": "str", "default": "UTC"},
+            "class_seats": {"type": "int", "default": 0},
+            "boot_s": {"type": "int", "default": 0},
+            "early_s": {"type": "int", "default": 300},
+            "peak_s": {"type": "int", "default": 900},
+            "share": {"type": "float", "default": 1.0},
+            "zones": {"type": "list", "elements": "str", "default": []},
+            "regional_disks": {"type": "bool", "default": False},
+            **{word: {"type": "str", "default": ""} for word in ("floor", "ceiling", "server_limit")},
         },
+        required_together=[("floor", "ceiling")],
         supports_check_mode=True,
     )
+    if not _calendar.HAS_CALENDAR:
+        module.fail_json(msg=missing_required_lib("icalendar"), exception=_calendar.CALENDAR_IMPORT_ERROR)
     try:
-        result = run(module.params)
+        result = run(module.params, datetime.now(UTC))
     except CoursehubError as error:
         module.fail_json(msg=str(error))
+    for sentence in result["warned"]:
+        module.warn(sentence)
     module.exit_json(**result)
 
 

@@ -14,7 +14,8 @@ description:
     last ten minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
   - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority
     and of a whole node's size hold nodes, and give way to students' servers.
-  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. What is kept from run
+  - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. Without a last good
+    one, and where a calendar has no class to come, seats are kept for who comes meanwhile alone. What is kept from run
     to run is in the ConfigMap C(seats) in O(namespace).
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
@@ -29,7 +30,8 @@ options:
     required: true
   calendar:
     description: >-
-      An iCalendar file or its address. A line C(Seats: 450) in an event's description says how many students come.
+      An iCalendar file or its address (http, https or webcal). A line C(Seats: 450) in an event's description says how
+      many students come.
     type: str
     default: ""
   classes:
@@ -58,7 +60,8 @@ options:
   machine:
     description: >-
       The students' machines. C(type), which O(prices) must have; C(cpu) and C(memory), what pods may take of one;
-      C(disks), how many it attaches.
+      C(disks), how many it attaches. It may have C(system_cpu) and C(system_memory), what the cluster's own pods ask
+      for on each, and C(pods), how many it takes beside those.
     type: dict
     required: true
   prices:
@@ -94,10 +97,16 @@ options:
     type: float
     required: true
   mechanism:
-    description: How seats are kept; V(auto) takes the buffer where the cluster has its API.
+    description:
+      - How seats are kept; V(auto) takes the buffer where the cluster has its API and an engine reads it. The first run
+        makes the buffer, the next ones see whether it is read. What the other mechanism holds is let go.
     type: str
     choices: [auto, buffer, placeholder]
     default: auto
+  scheduler:
+    description: The scheduler of placeholders, which must be that of the students' servers; the cluster's own without.
+    type: str
+    default: ""
   image:
     description: The image of placeholders; it must have C(sleep).
     type: str
@@ -157,7 +166,7 @@ alerts:
   returned: success
   sample: []
 calendar_problem:
-  description: Why the last good calendar was used, empty where the calendar was.
+  description: Why the last good calendar was used, or no class; empty where all is well with the calendar.
   type: str
   returned: success
   sample: ""
@@ -168,11 +177,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.urls import ConnectionError as NoConnection
-from ansible.module_utils.urls import open_url
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _applying,
     _calendar,
+    _classes,
     _edge,
     _kube,
     _manifests,
@@ -182,35 +190,6 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
-
-ASK_TIMEOUT_S = 15
-# A year of classes is 300 kB; more is no calendar.
-MOST_BYTES = 4 << 20
-
-
-def text_of(source: str) -> str:
-    """Return what a file or an address has. Raises CoursehubError where it can't be had."""
-    try:
-        if source.startswith(("http://", "https://")):
-            with open_url(source, timeout=ASK_TIMEOUT_S) as answer:
-                content = answer.read(MOST_BYTES)
-        else:
-            with open(source, "rb") as file:
-                content = file.read(MOST_BYTES)
-    # Without the address: that of a calendar is often its only secret.
-    except (OSError, ValueError, NoConnection) as error:
-        raise CoursehubError(f"the calendar can't be had: {getattr(error, 'reason', None) or error}") from error
-    return str(content.decode("utf-8", "replace"))
-
-
-def meetings_of(parameters: dict[str, Any], now: datetime) -> list[_calendar.Meeting]:
-    """Return the classes. Raises CoursehubError for a calendar that can't be used."""
-    zone = parameters["time_zone"]
-    if parameters["calendar"] and parameters["classes"]:
-        raise CoursehubError("there are a calendar and a list of classes: leave one of them out")
-    if parameters["calendar"]:
-        return _calendar.from_ical(text_of(parameters["calendar"]), zone, parameters["class_seats"] or None, now)
-    return _calendar.from_list(parameters["classes"], zone, now) if parameters["classes"] else []
 
 
 class Run:
@@ -232,8 +211,8 @@ class Run:
 
     def __call__(self, now: datetime) -> dict[str, Any]:
         kept = (self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace) or {}).get("data") or {}
-        last_good = _calendar.of_data(json.loads(kept["calendar"])) if kept.get("calendar") else None
-        meetings, problem = _calendar.keep_last_good(lambda: meetings_of(self._parameters, now), last_good)
+        last_good = _calendar.of_data(json.loads(kept.get("calendar") or "[]"))
+        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
         pods = self._kube.list("v1", "Pod")
         selector = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
         nodes = self._kube.list("v1", "Node", labelSelector=selector)
@@ -242,22 +221,25 @@ class Run:
         seen = _seats.Now(
             now,
             _warm.started(pods),
-            _warm.free(nodes, pods, self._guarantee),
-            _warm.nodes_without_placeholder(nodes, pods),
+            _warm.free(nodes, pods, self._guarantee, self._machine.disks),
+            _warm.in_use(nodes, pods),
             money,
         )
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
-        mechanism = self._mechanism()
-        image = self._parameters["image"]
-        if mechanism == "buffer":
-            wanted = _warm.buffer(self._namespace, plan.seats, self._guarantee, image)
-        else:
-            wanted = _warm.placeholder(self._namespace, plan.placeholders, self._seats_per_node, self._guarantee, image)
-        before, after = self._apply(wanted)
+        mechanism, unread = self._mechanism()
+        before, after = self._apply(self._wanted(mechanism, plan))
+        small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
+        warned = [*plan.warnings, *unread, *small]
+        # The calendar first: what is wrong with it ends seats without a limit being near.
+        said = [
+            *([f"calendar: {problem}"] if problem else []),
+            *(f"alert: {one}" for one in plan.alerts),
+            *(f"warning: {one}" for one in warned),
+        ]
         # The record changes with every run, and is no change of what is warm.
         if not self._check_mode:
             calendar = json.dumps(_calendar.as_data(meetings))
-            note = _warm.record(self._namespace, now, money, calendar, plan)
+            note = _warm.record(self._namespace, now, money, calendar, plan.seats, said)
             _applying.apply(self._kube, _manifests.prepare([note], _warm.PART)[0], False)
         return {
             "changed": before != after,
@@ -265,16 +247,30 @@ class Run:
             "mechanism": mechanism,
             "placeholders": plan.placeholders if mechanism == "placeholder" else 0,
             "spent": round(money, 2),
-            "warned": list(plan.warnings),
+            "warned": warned,
             "alerts": list(plan.alerts),
             "calendar_problem": problem,
             "diff": {"before": {"objects": before}, "after": {"objects": after}},
         }
 
-    def _mechanism(self) -> str:
+    def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:
+        """Return the objects of a mechanism, and those of the other one, where it was used before, without a seat."""
+        image, one = self._parameters["image"], mechanism == "buffer"
+        objects = []
+        if one or self._kube.get(*_warm.BUFFER, _warm.NAME, self._namespace):
+            objects += _warm.buffer(self._namespace, plan.seats if one else 0, self._guarantee, image)
+        if not one or self._kube.get(*_warm.PLACEHOLDER, self._namespace):
+            count, scheduler = 0 if one else plan.placeholders, self._parameters["scheduler"]
+            objects += _warm.placeholder(
+                self._namespace, count, self._seats_per_node, self._guarantee, image, scheduler
+            )
+        return objects
+
+    def _mechanism(self) -> tuple[str, list[str]]:
+        """Return how seats are kept, and a sentence where nobody reads the buffer that is there."""
         chosen = self._parameters["mechanism"]
         if chosen == "placeholder":
-            return "placeholder"
+            return "placeholder", []
         try:
             self._kube.resource(*_warm.BUFFER)
         except _kube.ApiError as error:
@@ -285,8 +281,13 @@ class Run:
                     f"the cluster has no {_warm.BUFFER[1]} of {_warm.BUFFER[0]}: switch it on in the engine, or set"
                     " mechanism to placeholder"
                 ) from error
-            return "placeholder"
-        return "buffer"
+            return "placeholder", []
+        if _warm.is_read(self._kube.get(*_warm.BUFFER, _warm.NAME, self._namespace)):
+            return "buffer", []
+        unread = f"no engine reads the {_warm.BUFFER[1]}: switch it on (Karpenter: feature gate CapacityBuffer)"
+        if chosen == "buffer":
+            return "buffer", [f"{unread}, or set mechanism to placeholder; no seat is warm"]
+        return "placeholder", [f"{unread}; placeholders are used meanwhile"]
 
     def _apply(self, wanted: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
         """Apply the objects; return those that changed, as they were and as they are."""
@@ -321,6 +322,7 @@ def main() -> None:
             "limit_nodes": {"type": "int", "required": True},
             "limit_spend": {"type": "float", "required": True},
             "mechanism": {"type": "str", "choices": ["auto", "buffer", "placeholder"], "default": "auto"},
+            "scheduler": {"type": "str", "default": ""},
             "image": {"type": "str", "required": True},
         },
         supports_check_mode=True,

@@ -10,9 +10,11 @@ short_description: Let students' servers ask for what they use, while they run
 version_added: 0.4.0
 author: The coursehub authors (@coursehub)
 description:
-  - Looks at what each running server uses, as its node's kubelet tells, and resizes its pod in place. A server that
-    computes asks for a quarter more memory than it uses; an idle one for what is in use, and for few cores.
+  - Looks at what each running server uses, as its node's kubelet tells, and resizes its pod in place. A server asks for
+    a quarter more memory than it uses. One that computes keeps what it asked for before; one that was idle for
+    O(idle_s) gives the rest back, and asks for few cores.
   - Memory is never taken below what is in use, and no server is restarted. It needs Kubernetes 1.35.
+  - Since when servers are idle is kept from run to run, in the ConfigMap C(resize) in O(namespace).
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
@@ -37,6 +39,10 @@ options:
     description: The cores that an idle server asks for.
     type: str
     default: 20m
+  idle_s:
+    description: Seconds without computing after which a server is idle.
+    type: int
+    default: 300
 """
 
 EXAMPLES = r"""
@@ -61,23 +67,37 @@ failed:
   type: dict
   returned: success
   sample: {}
+silent:
+  description: The nodes whose kubelet did not tell, and why. Servers there are left alone.
+  type: dict
+  returned: success
+  sample: {}
 """
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _applying,
     _bulk,
     _edge,
     _kube,
+    _manifests,
     _packing,
     _resizing,
+    _warm,
 )
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
+# What is kept from run to run.
+NAME = "resize"
 
-def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Look, and resize."""
+
+def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool, now: datetime) -> dict[str, Any]:
+    """Look, and resize. Raises CoursehubError where no kubelet tells anything."""
     namespace = parameters["namespace"]
     bounds = _packing.parse_bounds(parameters["floor"], parameters["ceiling"], parameters["ceiling"])
     cpu, idle = (float(parse_quantity(parameters[word])) for word in ("cpu", "idle_cpu"))
@@ -88,12 +108,23 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> dict[
         summary = kube.ask(f"{kube.path('v1', 'Node', None, node)}/proxy/stats/summary")
         return _resizing.uses(summary, namespace)
 
-    answers, _silent = _bulk.each(nodes, ask)
+    answers, silent = _bulk.each(nodes, ask)
+    if nodes and not answers:
+        raise CoursehubError(
+            f"none of {len(nodes)} nodes tells what its servers use, {nodes[0]} says: {silent[nodes[0]]}; the account"
+            " needs the right to get nodes/proxy"
+        )
     used = {pod: use for answer in answers.values() for pod, use in answer.items()}
-    changes = _resizing.plan(pods, used, _resizing.Rule(bounds, cpu, idle))
+    kept = (kube.get("v1", "ConfigMap", NAME, namespace) or {}).get("data") or {}
+    quiet = _resizing.quiet_since(pods, used, json.loads(kept.get("quiet", "{}")), now)
+    rule = _resizing.Rule(bounds, cpu, idle, parameters["idle_s"])
+    changes = _resizing.plan(pods, used, quiet, rule, now)
     named = {pod["metadata"]["name"]: pod for pod in pods}
     failed: dict[str, str] = {}
     if not check_mode:
+        record = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME, "namespace": namespace}}
+        record["data"] = {"quiet": json.dumps(quiet)}
+        _applying.apply(kube, _manifests.prepare([record], _warm.PART)[0], False)
 
         def resize(name: str) -> None:
             path = f"{kube.path('v1', 'Pod', namespace, name)}/resize"
@@ -106,6 +137,7 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool) -> dict[
         "changed": bool(resized),
         "resized": resized,
         "failed": failed,
+        "silent": {node: str(error) for node, error in silent.items()},
         "diff": {
             "before": {name: _asked(named[name]) for name in resized},
             "after": resized,
@@ -125,13 +157,18 @@ def main() -> None:
             **_kube.CONNECTION_ARGUMENTS,
             **{word: {"type": "str", "required": True} for word in ("namespace", "floor", "ceiling", "cpu")},
             "idle_cpu": {"type": "str", "default": "20m"},
+            "idle_s": {"type": "int", "default": 300},
         },
         supports_check_mode=True,
     )
     parameters = module.params
 
     def work() -> dict[str, Any]:
-        return run(_kube.Kube(parameters["kubeconfig"], parameters["context"]), parameters, module.check_mode)
+        kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
+        result = run(kube, parameters, module.check_mode, datetime.now(UTC))
+        if result["silent"]:
+            module.warn(_bulk.summary(result["silent"], len(result["silent"]), "nodes"))
+        return result
 
     _edge.run(module, work)
 

@@ -10,8 +10,9 @@ short_description: Tell what of a hub runs, what does not, and why
 version_added: 0.1.0
 author: The coursehub authors (@coursehub)
 description:
-  - Looks at the cluster's nodes, the workloads of this collection, the students' servers and disks, and asks the hub
-    through the proxy, as a student's browser does. Never changes anything, and does not fail where something is down.
+  - Looks at the cluster's nodes, the workloads of this collection, the students' servers and disks, what is said of
+    warm seats, and asks the hub through the proxy, as a student's browser does. Never changes anything, and does not
+    fail where something is down.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
 options:
@@ -62,12 +63,13 @@ text:
 
 import dataclasses
 import urllib.error
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.urls import ConnectionError as NoConnection
 from ansible.module_utils.urls import open_url
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _manifests, _status, _usage
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kube, _manifests, _status, _usage, _warm
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 ASK_TIMEOUT_S = 5
@@ -106,6 +108,7 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
         _status.add_own_disks(report, _own_claims(kube, owned, namespace), _used_bytes(kube))
         servers = kube.list("v1", "Pod", namespace, labelSelector="app.kubernetes.io/component=singleuser-server")
         _status.add_students(report, servers, kube.list("v1", "PersistentVolumeClaim", namespace))
+        _status.add_seats(report, kube.get("v1", "ConfigMap", _warm.NAME, namespace), datetime.now(UTC))
     except CoursehubError as error:
         report.add("cluster", False, str(error))
     if parameters["url"]:

@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 from tests.e2e.autoscaler.conftest import within
@@ -33,6 +32,8 @@ def _resize() -> dict[str, Any]:
         floor="256Mi",
         ceiling="1Gi",
         cpu="50m",
+        # Who computes nothing at this moment.
+        idle_s=0,
     )
     assert not told.get("failed"), told
     return told
@@ -77,13 +78,16 @@ def test_a_running_server_asks_for_what_it_uses(cluster: Cluster, alice: Student
 
 
 @pytest.mark.usefixtures("course")
-def test_the_schedule_counts_seats_with_the_rights_that_it_has(cluster: Cluster) -> None:
-    schedule = cluster.kube.get("batch/v1", "CronJob", "seats", HUB)
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("seats", "seats are to be warm, by buffer"), ("resize", "servers resized")]
+)
+def test_a_schedule_works_with_the_rights_that_it_has(cluster: Cluster, name: str, sentence: str) -> None:
+    schedule = cluster.kube.get("batch/v1", "CronJob", name, HUB)
     assert schedule is not None
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": "seats-tests", "namespace": HUB},
+        "metadata": {"name": f"{name}-tests", "namespace": HUB},
         "spec": schedule["spec"]["jobTemplate"]["spec"],
     }
     cluster.kube.create(job)
@@ -93,16 +97,15 @@ def test_the_schedule_counts_seats_with_the_rights_that_it_has(cluster: Cluster)
             conditions = [
                 one["type"]
                 for each in jobs
-                if each["metadata"]["name"] == "seats-tests"
+                if each["metadata"]["name"] == f"{name}-tests"
                 for one in each.get("status", {}).get("conditions") or []
             ]
             return "Complete" in conditions or "Failed" in conditions
 
         cluster.wait("batch/v1", "Job", HUB, ended, 120)
-        (pod,) = cluster.pods(HUB, "job-name=seats-tests")
+        (pod,) = cluster.pods(HUB, f"job-name={name}-tests")
         said = cluster.log(pod["metadata"]["name"], HUB)
-        assert "seats are to be warm, by buffer" in said, said[-3000:]
-        assert "servers resized" in said, said[-3000:]
+        assert sentence in said, said[-3000:]
     finally:
-        cluster.delete("batch/v1", "Job", "seats-tests", HUB, propagationPolicy="Foreground")
-    assert cluster.kube.get("v1", "ConfigMap", _warm.NAME, STUDENTS) is not None
+        cluster.delete("batch/v1", "Job", f"{name}-tests", HUB, propagationPolicy="Foreground")
+    assert cluster.kube.get("v1", "ConfigMap", name, STUDENTS) is not None

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 from bench import semester
 from bench.semester_cluster import Cluster, Design
 from bench.semester_trace import HOUR_S, Parameters, Session, lessons, load, sessions
+from tests.unit.paths import ROOT
 
 WEEK = Parameters(weeks=1, students=100)
 DEFAULT, OURS = semester.designs(WEEK)
@@ -53,7 +58,8 @@ def test_an_unknown_shape_or_parameter_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_student_by_default_waits_for_a_node_and_pays_for_it_until_it_is_let_go() -> None:
-    told = run([Session(HOUR_S, 1, 1200.0, 200, None)], DEFAULT).told
+    slow = replace(DEFAULT, decide_s=45.0, remove_s=600.0)
+    told = run([Session(HOUR_S, 1, 1200.0, 200, None)], slow).told
     assert told.home_waits == [pytest.approx(45 + 60 + 10.5)]
     # Works 20 minutes, is idle for an hour; culled by the next look, ten minutes apart.
     assert told.server_hours * HOUR_S == pytest.approx(4800 - 105, abs=600)
@@ -61,6 +67,55 @@ def test_one_student_by_default_waits_for_a_node_and_pays_for_it_until_it_is_let
     assert 4800 + 599 <= lived <= 4800 + 600 + 600 + 120
     assert told.nodes_cost == pytest.approx(told.node_hours * WEEK.price)
     assert told.promised_cost < told.nodes_cost
+
+
+def test_both_designs_have_the_same_engine() -> None:
+    assert (DEFAULT.decide_s, DEFAULT.remove_s) == (OURS.decide_s, OURS.remove_s)
+
+
+def test_a_server_is_promised_what_the_hub_does() -> None:
+    hub = yaml.safe_load((ROOT / "roles/hub/defaults/main.yml").read_text(encoding="utf-8"))
+    assert parse_quantity(hub["coursehub_hub_server_memory"]) == WEEK.guarantee_mib << 20
+    assert float(parse_quantity(hub["coursehub_hub_server_cpu"])) == WEEK.guarantee_cores
+
+
+def test_who_works_on_with_more_takes_more_of_the_node() -> None:
+    # The second begins while the first still runs; the third on a server of its own, when that is gone.
+    first, again = Session(HOUR_S, 1, 1200.0, 200, None), Session(HOUR_S + 1800, 1, 1200.0, 1500, None)
+    later = Session(5 * HOUR_S, 1, 1200.0, 300, None)
+    cluster = run([first, again, later], OURS)
+    assert cluster.told.fullest == pytest.approx(1500 * 2**20 / cluster.machine.memory)
+    assert run([first, again], OURS).told.fullest == cluster.told.fullest
+    assert run([first, later], OURS).told.fullest == pytest.approx(300 * 2**20 / cluster.machine.memory)
+
+
+def test_a_node_that_is_used_up_is_counted() -> None:
+    many = [Session(HOUR_S + number, number, 1200.0, 2048, None) for number in range(30)]
+    told = run(many, replace(OURS, resized=False)).told
+    assert told.overfull > 0
+    assert told.fullest > 1
+    assert semester.complaints({**dict.fromkeys(semester.MOST, 0.0), "overfull": told.overfull})
+
+
+@pytest.mark.parametrize("changed", semester.HARD.values(), ids=str)
+def test_a_wrong_calendar_is_paid_for_with_waiting(changed: dict[str, Any]) -> None:
+    one = replace(WEEK, weeks=3, students=1000)
+    well, wrong = (
+        run([each for each in sessions(case) if each.lesson is not None], OURS, case).told
+        for case in (one, replace(one, **changed))
+    )
+    assert max(well.class_waits) == one.start_s
+    assert max(wrong.class_waits) > one.start_s
+
+
+def test_placeholders_keep_seats_as_a_buffer_does_and_both_are_filled_up_behind_who_comes() -> None:
+    one = replace(WEEK, students=1000, shape="all at once")
+    trace = [session for session in sessions(one) if session.lesson is not None]
+    buffer, held = (run(trace, replace(OURS, placeholders=word), one).told for word in (False, True))
+    assert semester.waits(held) == semester.waits(buffer) == one.start_s
+    # Between two runs of the planner.
+    seats = Cluster(one, OURS, []).seats_per_node
+    assert held.peak_nodes >= buffer.peak_nodes > ceil(1000 / seats)
 
 
 def test_at_a_class_nobody_waits_for_a_node_with_the_calendar_and_all_do_without() -> None:
@@ -82,24 +137,33 @@ def test_at_the_end_nothing_is_left_and_books_are_balanced(design: Design) -> No
 
 
 def test_a_server_that_is_resized_costs_the_floor_less() -> None:
-    trace = sessions(WEEK)
-    ours, fixed = (run(trace, design).told for design in (OURS, replace(OURS, resized=False)))
+    # Where it is promised more than it uses.
+    one = replace(WEEK, guarantee_mib=1024, guarantee_cores=0.1)
+    trace = sessions(one)
+    ours, fixed = (run(trace, design, one).told for design in (OURS, replace(OURS, resized=False)))
     assert ours.floor_cost < fixed.floor_cost
     assert fixed.floor_cost == pytest.approx(fixed.promised_cost)
 
 
 def test_the_day_is_compared_with_the_engines() -> None:
-    said = semester.check_day(WEEK, {"students": 60, "arrivals_s": 64, "wait_p95_s": 12.5, "nodes": 5})
+    day = {"students": 60, "arrivals_s": 64, "guarantee_mib": 1024, "guarantee_cores": 0.1}
+    said = semester.check_day(WEEK, {**day, "wait_p95_s": 12.5, "nodes": 5})
     assert said[0] == "wait_p95_s: 12.5 on the engine, 10.5 in the replay, -2.0"
     assert len(said) == 2
+    assert semester.too_far(WEEK, {**day, "wait_p95_s": 12.5, "nodes": 5}) == []
+    assert semester.too_far(WEEK, {**day, "wait_p95_s": 25.0}) == [
+        "wait_p95_s of the day is 10.5 in the replay and 25.0 on the engine"
+    ]
 
 
 def test_tables_are_even_and_figures_are_judged() -> None:
     one = semester.replay(WEEK)
-    for table in (semester.rows(one, one.ours), semester.shape_rows({"labs": one})):
+    for table in (semester.rows(one), semester.variant_rows("shape", {"labs": one})):
         assert {len(row) for row in table} == {len(table[0])}
-    assert set(semester.figures_of(one)) == set(semester.MOST)
-    assert semester.complaints({"cost_vs_static": 0.6, "cost_vs_floor": 1.0, "wait_p95_s": 31}) == [
+    figures = semester.figures_of(one)
+    assert set(figures) == {*semester.MOST, "cost_vs_asked"}
+    well = dict.fromkeys(semester.MOST, 0.0)
+    assert semester.complaints({**well, "cost_vs_static": 0.6, "cost_vs_floor": 1.0, "wait_p95_s": 31}) == [
         "cost_vs_static is 0.6, more than 0.5",
         "wait_p95_s is 31, more than 30",
     ]
@@ -107,5 +171,7 @@ def test_tables_are_even_and_figures_are_judged() -> None:
 
 def test_a_static_fleet_is_of_the_cheaper_machine() -> None:
     one = Parameters()
-    # 510 servers are 43 small machines or nine large ones.
-    assert semester.static(one, 510) == pytest.approx(9 * 4 * one.price)
+    # 510 servers are 15 small machines or four large ones; of a GiB each 43 small ones or nine large ones.
+    assert semester.static(one, 510) == pytest.approx(15 * one.price)
+    gib = replace(one, guarantee_mib=1024, guarantee_cores=0.1)
+    assert semester.static(gib, 510) == pytest.approx(9 * 4 * one.price)

@@ -67,6 +67,23 @@ def test_one_class_of_a_series_may_be_cancelled() -> None:
     assert "11-03 09:00" not in starts(read(SERIES, cancelled))
 
 
+@pytest.mark.parametrize("mark", ["TRANSP:TRANSPARENT", "STATUS:cancelled"])
+def test_one_class_of_a_series_may_be_set_to_free(mark: str) -> None:
+    free = (
+        "UID:a",
+        mark,
+        "RECURRENCE-ID;TZID=Europe/Berlin:20261103T100000",
+        "DTSTART;TZID=Europe/Berlin:20261103T100000",
+        "DTEND;TZID=Europe/Berlin:20261103T113000",
+    )
+    assert starts(read(SERIES, free)) == ["10-20 08:00", "10-27 09:00", "11-10 09:00"]
+
+
+@pytest.mark.parametrize("words", ["Seats: 450<br>Room 5", "<p>Seats: 450</p>", "Bring a laptop<br/>seats:&nbsp;450"])
+def test_a_description_may_be_html(words: str) -> None:
+    assert {one.seats for one in read(_with(f"DESCRIPTION:{words}"))} == {450}
+
+
 def test_a_holiday_blocks_no_time() -> None:
     note = ("UID:b", "TRANSP:TRANSPARENT", "DTSTART;VALUE=DATE:20261020")
     assert read(SERIES, note) == read(SERIES)
@@ -183,9 +200,18 @@ def test_a_broken_calendar_keeps_the_last_good_one_and_says_so() -> None:
     meetings, sentence = _calendar.keep_last_good(lambda: read(broken), good)
     assert meetings == good
     assert sentence.startswith("the last good calendar (4 classes, until 2026-11-10) stays, since: Data: it repeats")
-    assert _calendar.keep_last_good(lambda: good, None) == (good, "")
-    with pytest.raises(CoursehubError, match="without end"):
-        _calendar.keep_last_good(lambda: read(broken), None)
+    assert _calendar.keep_last_good(lambda: good, []) == (good, "")
+    meetings, sentence = _calendar.keep_last_good(lambda: read(broken), [])
+    assert not meetings
+    assert sentence.startswith("no seat is kept for a class, since: Data: it repeats without end")
+
+
+@pytest.mark.parametrize(("event", "sentence"), [((), "no class"), ((SERIES,), "are past")])
+def test_a_calendar_that_is_over_is_not_broken(event: tuple[tuple[str, ...], ...], sentence: str) -> None:
+    later = datetime(2027, 1, 1, tzinfo=UTC)
+    meetings, said = _calendar.keep_last_good(lambda: read(*event, now=later), read(SERIES))
+    assert not meetings
+    assert sentence in said
 
 
 def test_classes_survive_being_kept() -> None:

@@ -25,6 +25,7 @@ ENTRY = {"type": "n2-highmem-4", "cpu": "3920m", "memory": "28Gi", "disks": 127}
         # 0.28 times 14 is a little more than 3.92 in floating point.
         (0.28, GIB, 127, 14),
         (0, GIB, 127, 28),
+        (0.01, 128 * MIB, 127, 100),
     ],
 )
 def test_seats_are_what_runs_out_first(cpu: float, memory: int, disks: int, seats: int) -> None:
@@ -49,6 +50,19 @@ def test_a_machine_is_read() -> None:
     assert _packing.parse_machine(ENTRY, {"n2-highmem-4": "0.27"}) == MACHINE
 
 
+def test_what_the_clusters_own_pods_take_is_no_students() -> None:
+    machine = {"type": "r7i.large", "cpu": "1930m", "memory": "14Gi", "disks": 24}
+    system = {"system_cpu": "180m", "system_memory": "512Mi"}
+    seats, fewer = (
+        _packing.seats_of(_packing.parse_machine({**machine, **more}, {"r7i.large": 0.13}), promised)
+        for promised in [_packing.Guarantee(0.1, 256 * MIB)]
+        for more in ({}, system)
+    )
+    # 19 seats are 1900m, of which a node with 180m of its own has no room left.
+    assert (seats, fewer) == (19, 17)
+    assert _packing.parse_machine({**ENTRY, "pods": 29}, {"n2-highmem-4": 0.27}).pods == 29
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
@@ -57,6 +71,8 @@ def test_a_machine_is_read() -> None:
         ({"disks": None}, "it needs disks"),
         ({"disks": 0}, "above zero"),
         ({"cpu": "-1"}, "above zero"),
+        ({"system_cpu": "4"}, "above zero"),
+        ({"pods": "many"}, "pods is a number"),
         ({"memory": "much"}, "'much' is no Kubernetes quantity"),
     ],
 )
@@ -75,14 +91,15 @@ BOUNDS = _packing.Bounds(256 * MIB, 2 * GIB)
         (800 * MIB, 256 * MIB, False, 1024 * MIB),
         # Busy, it keeps what it once asked for.
         (100 * MIB, 1024 * MIB, False, 1024 * MIB),
-        # Idle, it asks for what is in use, in whole steps.
-        (300 * MIB, 1024 * MIB, True, 320 * MIB),
+        # Idle, it lets go of the rest, and keeps room for the next cell.
+        (300 * MIB, 1024 * MIB, True, 384 * MIB),
         (100 * MIB, 1024 * MIB, True, 256 * MIB),
         # Never below what is in use, also above the ceiling.
         (3 * GIB, 2 * GIB, True, 3 * GIB),
         (3 * GIB, 2 * GIB, False, 3 * GIB),
         # Less than a step is not worth a call.
         (300 * MIB, 330 * MIB, True, 330 * MIB),
+        (300 * MIB, 300 * MIB, True, 384 * MIB),
     ],
 )
 def test_requests_grow_with_work_and_shrink_when_idle(used: int, request_: int, idle: bool, wanted: int) -> None:

@@ -113,6 +113,12 @@ def test_limits_that_leave_nothing_to_grow(limits: _seats.Limits, sentence: str)
         _seats.check_limits(limits, 0.5)
 
 
+def test_a_limit_of_spend_that_does_not_hold_is_told() -> None:
+    (sentence,) = _seats.of_spend(_seats.Limits(10, 100.0, 2), 0.5)
+    assert "10 nodes for a whole day cost 120.00, more than the limit of 100" in sentence
+    assert _seats.of_spend(_seats.Limits(10, 120.0, 2), 0.5) == []
+
+
 def test_limits_and_policies_that_are_well() -> None:
     _seats.check_limits(LIMITS, 0.5)
     _seats.check_policy(POLICY)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _status
 
 Object = dict[str, Any]
@@ -82,6 +84,27 @@ def test_students_servers_and_disks_are_counted_and_trouble_is_named() -> None:
         _status.Line("students' servers", False, "1 pending, 2 running; cid-1: main: ErrImagePull"),
         _status.Line("students' disks", False, "1 of 2 bound, lost: disk-bob"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said", "line"),
+    [
+        (1, "", _status.Line("warm seats", True, "450 wanted")),
+        (1, "warning: near", _status.Line("warm seats", True, "450 wanted; warning: near")),
+        (1, "alert: at the limit", _status.Line("warm seats", False, "450 wanted; alert: at the limit")),
+        (1, "calendar: broken", _status.Line("warm seats", False, "450 wanted; calendar: broken")),
+        (11, "", _status.Line("warm seats", False, "450 wanted; nobody has counted them for 11 minutes")),
+    ],
+)
+def test_warm_seats_are_well_when_they_are_counted_and_within_limits(
+    minutes: int, said: str, line: _status.Line
+) -> None:
+    report, ten = _status.Report(), datetime(2026, 9, 1, 10, tzinfo=UTC)
+    _status.add_seats(report, None, ten)
+    assert report.lines == []
+    record = {"data": {"at": ten.isoformat(), "seats": "450", "said": said}}
+    _status.add_seats(report, record, ten + timedelta(minutes=minutes))
+    assert report.lines == [line]
 
 
 def test_what_is_down_is_marked() -> None:

@@ -38,6 +38,7 @@ PARAMETERS: dict[str, Any] = {
     "limit_nodes": 60,
     "limit_spend": 1000.0,
     "mechanism": "auto",
+    "scheduler": "",
     "image": "tools",
 }
 
@@ -46,13 +47,15 @@ def run(kube: Kube, minutes: float = 0, check_mode: bool = False, **changed: Any
     return seats.Run(kube, {**PARAMETERS, **changed}, check_mode)(TEN + timedelta(minutes=minutes))
 
 
-def node(api: Api, name: str, ready: str = "True") -> None:
+def node(api: Api, name: str, ready: str = "True", pods: str = "110", taint: str = "") -> None:
+    taints = [{"key": key, "effect": "NoSchedule"} for key in (_warm.TOLERATION["key"], taint) if key]
     api.put(
         f"/api/v1/nodes/{name}",
         {
             "metadata": {"name": name, "labels": dict(_warm.POOL)},
+            "spec": {"taints": taints},
             "status": {
-                "allocatable": {"cpu": "1900m", "memory": "13Gi"},
+                "allocatable": {"cpu": "1900m", "memory": "13Gi", "pods": pods},
                 "conditions": [{"type": "Ready", "status": ready}],
             },
         },
@@ -81,12 +84,14 @@ def test_a_buffer_is_filled_before_class_and_a_second_run_changes_nothing(kube: 
     assert api.objects[BUFFER]["spec"]["replicas"] == 450
     template = api.objects[f"{STUDENTS}/podtemplates/seats"]["template"]["spec"]["containers"][0]
     assert template["resources"]["requests"] == {"cpu": "100m", "memory": str(256 << 20)}
+    read(api)
     assert not run(kube, -5)["changed"]
 
 
 def test_it_is_let_go_after_the_peak_and_who_came_is_taken_off(kube: Kube, api: Api) -> None:
     server(api, "jupyter-alice", "a", TEN - timedelta(minutes=1))
     assert run(kube)["seats"] == 449
+    read(api)
     assert run(kube, 40)["seats"] == 0
     assert api.objects[BUFFER]["spec"]["replicas"] == 0
 
@@ -94,9 +99,12 @@ def test_it_is_let_go_after_the_peak_and_who_came_is_taken_off(kube: Kube, api: 
 def test_without_the_api_pods_of_a_nodes_size_hold_nodes(kube: Kube, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(RESOURCES, BUFFERS)
     node(api, "a")
+    node(api, "b")
+    server(api, "jupyter-alice", "b", TEN - timedelta(hours=2))
     told = run(kube)
-    # 19 seats a node, and one node is there and empty.
+    # 19 seats a node. Beside Alice 18 are free; the empty node is held too, or it would go before the class.
     assert (told["mechanism"], told["placeholders"]) == ("placeholder", 23)
+    assert told["seats"] == 450
     pod = api.objects[PLACEHOLDER]["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["requests"] == {"cpu": "1900m", "memory": str(19 * 256 << 20)}
     assert pod["priorityClassName"] == _warm.PRIORITY_CLASS
@@ -105,17 +113,57 @@ def test_without_the_api_pods_of_a_nodes_size_hold_nodes(kube: Kube, api: Api, m
         run(kube, mechanism="buffer")
 
 
-def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, tmp_path: Path) -> None:
+def read(api: Api, status: str = "True") -> None:
+    """Let an engine say of the buffer that it reads it."""
+    item = api.objects[BUFFER]
+    api.put(BUFFER, {**item, "status": {"conditions": [{"type": "ReadyForProvisioning", "status": status}]}})
+
+
+def test_a_buffer_that_nobody_reads_is_no_seat(kube: Kube, api: Api) -> None:
+    # The first run makes it; nobody can have read it yet.
+    assert (run(kube)["mechanism"], run(kube, mechanism="buffer")["mechanism"]) == ("buffer", "buffer")
+    told = run(kube)
+    assert (told["mechanism"], told["placeholders"]) == ("placeholder", 24)
+    assert "no engine reads the CapacityBuffer" in told["warned"][0]
+    assert "warning: no engine reads" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+    assert "no seat is warm" in run(kube, mechanism="buffer")["warned"][0]
+    read(api, "False")
+    assert run(kube)["mechanism"] == "placeholder"
+
+
+def test_the_other_mechanism_is_let_go(kube: Kube, api: Api) -> None:
+    run(kube)
+    run(kube)
+    sizes = [api.objects[path]["spec"]["replicas"] for path in (BUFFER, PLACEHOLDER)]
+    assert sizes == [0, 24]
+    # Switched on after all.
+    read(api)
+    assert run(kube)["mechanism"] == "buffer"
+    assert [api.objects[path]["spec"]["replicas"] for path in (BUFFER, PLACEHOLDER)] == [450, 0]
+    assert not run(kube)["changed"]
+
+
+def test_placeholders_have_the_servers_scheduler(kube: Kube, api: Api) -> None:
+    run(kube, mechanism="placeholder", scheduler="coursehub-packing")
+    assert api.objects[PLACEHOLDER]["spec"]["template"]["spec"]["schedulerName"] == "coursehub-packing"
+    run(kube, mechanism="placeholder")
+    assert "schedulerName" not in api.objects[PLACEHOLDER]["spec"]["template"]["spec"]
+
+
+def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, api: Api, tmp_path: Path) -> None:
     path = tmp_path / "course.ics"
     path.write_text("no calendar", encoding="utf-8")
-    with pytest.raises(CoursehubError, match="is no iCalendar"):
-        run(kube, calendar=str(path), classes=[])
-    with pytest.raises(CoursehubError, match="leave one of them out"):
-        run(kube, calendar=str(path))
+    # The first run of all: who comes by chance has seats all the same.
+    told = run(kube, calendar=str(path), classes=[])
+    assert (told["seats"], told["mechanism"]) == (0, "buffer")
+    assert told["calendar_problem"].startswith("no seat is kept for a class, since: the calendar is no iCalendar")
+    assert "leave one of them out" in run(kube, calendar=str(path))["calendar_problem"]
     run(kube, -60)
     told = run(kube, calendar=str(path), classes=[])
     assert told["seats"] == 450
     assert "the last good calendar (1 classes" in told["calendar_problem"]
+    # Whoever is on duty finds it without the log of a job that is gone.
+    assert api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"].startswith("calendar: the last good calendar")
     assert "can't be had" in run(kube, calendar=str(tmp_path / "gone"), classes=[])["calendar_problem"]
 
 
@@ -154,12 +202,31 @@ def test_bad_input_is_refused_before_anything_is_asked(
 
 
 def test_room_is_counted_as_the_scheduler_does(kube: Kube, api: Api) -> None:
-    for name, ready in (("a", "True"), ("b", "False"), ("c", "True")):
+    for name, ready in (("a", "True"), ("b", "False"), ("c", "True"), ("empty", "True")):
         node(api, name, ready)
+    node(api, "few-pods", pods="4")
+    node(api, "goes", taint="karpenter.sh/disrupted")
     server(api, "jupyter-alice", "a", TEN, cpu="1800m")
+    for number, name in enumerate(("b", "few-pods", "goes")):
+        server(api, f"jupyter-{number}", name, TEN)
     server(api, "jupyter-bob", "c", TEN, cpu="2")
     nodes, pods = kube.list("v1", "Node"), kube.list("v1", "Pod")
-    assert _warm.free(nodes, pods, _packing.Guarantee(0.1, 256 << 20)) == 1
+    size = _packing.Guarantee(0.1, 256 << 20)
+    assert _warm.free(nodes, pods, size, 127) == 1 + 3
+    assert _warm.free(nodes, pods, size, 3) == 1 + 2
+    assert _warm.in_use(nodes, pods) == 5
+
+
+def test_a_machine_that_is_smaller_than_said_is_told(kube: Kube, api: Api) -> None:
+    node(api, "a")
+    assert run(kube, 60)["warned"] == []
+    agent = {"requests": {"cpu": "150m", "memory": "100Mi"}}
+    spec = {"nodeName": "a", "containers": [{"resources": agent}]}
+    api.put("/api/v1/namespaces/kube-system/pods/agent", {"metadata": {"name": "agent"}, "spec": spec})
+    (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
+    assert "ask for 0.15 cores and 100 MiB on a, it has room for 17 servers, not for 19: set system_cpu" in warned
+    system = {**PARAMETERS["machine"], "system_cpu": "150m"}
+    assert run(kube, 60, mechanism="placeholder", machine=system)["warned"] == []
 
 
 def test_money_of_yesterday_is_not_of_today() -> None:

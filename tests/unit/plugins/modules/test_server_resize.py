@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,15 @@ from tests.unit.plugins.api import Answer, Api, Request, refused
 
 MIB = 1 << 20
 PODS = "/api/v1/namespaces/students/pods"
-PARAMETERS = {"namespace": "students", "floor": "256Mi", "ceiling": "1Gi", "cpu": "100m", "idle_cpu": "20m"}
+PARAMETERS = {
+    "namespace": "students",
+    "floor": "256Mi",
+    "ceiling": "1Gi",
+    "cpu": "100m",
+    "idle_cpu": "20m",
+    "idle_s": 300,
+}
+TEN = datetime(2026, 9, 1, 10, tzinfo=UTC)
 
 
 def pod(api: Api, name: str, memory: str = "512Mi", cpu: str = "100m", **status: Any) -> None:
@@ -46,12 +55,12 @@ def grant(api: Api, *names: str) -> None:
         api.answer_next("PATCH", f"{PODS}/{name}/resize", Answer(body={}))
 
 
-def run(kube: Kube, check_mode: bool = False) -> dict[str, Any]:
-    return server_resize.run(kube, dict(PARAMETERS), check_mode)
+def run(kube: Kube, check_mode: bool = False, minutes: float = 0, **changed: Any) -> dict[str, Any]:
+    return server_resize.run(kube, {**PARAMETERS, **changed}, check_mode, TEN + timedelta(minutes=minutes))
 
 
 def sent(api: Api) -> list[Request]:
-    return [request for request in api.asked if request.method == "PATCH"]
+    return [request for request in api.asked if request.method == "PATCH" and "/pods/" in request.path]
 
 
 def test_an_idle_server_shrinks_and_a_busy_one_grows(kube: Kube, api: Api) -> None:
@@ -59,15 +68,52 @@ def test_an_idle_server_shrinks_and_a_busy_one_grows(kube: Kube, api: Api) -> No
     pod(api, "busy")
     told(api, ("idle", 300, 0.003), ("busy", 700, 0.9))
     grant(api, "idle", "busy")
-    assert run(kube)["resized"] == {
+    assert run(kube, idle_s=0)["resized"] == {
         "busy": {"memory": str(896 * MIB), "cpu": "100m"},
-        "idle": {"memory": str(320 * MIB), "cpu": "20m"},
+        "idle": {"memory": str(384 * MIB), "cpu": "20m"},
     }
     (body,) = (request.body for request in sent(api) if "/idle/" in request.path)
     assert body
     (container,) = body["spec"]["containers"]
     # A merge patch replaces the list: all else of the container goes along, its limits too.
     assert (container["image"], container["resources"]["limits"]) == ("course", {"memory": "1Gi"})
+
+
+def test_who_reads_for_a_minute_is_not_idle(kube: Kube, api: Api) -> None:
+    pod(api, "a")
+    looks = [(0, 0.003), (3, 0.9), (4, 0.003), (8, 0.003)]
+    for minutes, cores in looks:
+        told(api, ("a", 300, cores))
+        assert run(kube, minutes=minutes)["resized"] == {}
+    # Five minutes after the last computing that was seen.
+    told(api, ("a", 300, 0.003))
+    grant(api, "a")
+    assert run(kube, minutes=9)["resized"] == {"a": {"memory": str(384 * MIB), "cpu": "20m"}}
+
+
+def test_a_new_server_of_an_idle_student_is_not_idle(kube: Kube, api: Api) -> None:
+    pod(api, "a")
+    told(api, ("a", 300, 0.003))
+    run(kube)
+    api.objects[f"{PODS}/a"]["metadata"]["uid"] = "another"
+    told(api, ("a", 300, 0.003))
+    assert run(kube, minutes=9)["resized"] == {}
+
+
+def test_a_silent_node_is_told_and_only_silent_ones_are_a_failure(kube: Kube, api: Api) -> None:
+    pod(api, "a")
+    pod(api, "b")
+    api.objects[f"{PODS}/b"]["spec"]["nodeName"] = "b"
+    told(api, ("a", 700, 0.9))
+    silent = refused(503, "the kubelet is away")
+    api.answer_next("GET", "/api/v1/nodes/b/proxy/stats/summary", silent)
+    grant(api, "a")
+    result = run(kube)
+    assert (list(result["resized"]), result["silent"]) == (["a"], {"b": "the kubelet is away"})
+    for node in ("a", "b"):
+        api.answer_next("GET", f"/api/v1/nodes/{node}/proxy/stats/summary", silent)
+    with pytest.raises(CoursehubError, match="none of 2 nodes tells what its servers use"):
+        run(kube)
 
 
 @pytest.mark.parametrize(
@@ -116,4 +162,4 @@ def test_check_mode_tells_and_changes_nothing(kube: Kube, api: Api) -> None:
 
 def test_bounds_that_are_none(kube: Kube) -> None:
     with pytest.raises(CoursehubError, match="exchange them"):
-        server_resize.run(kube, {**PARAMETERS, "floor": "2Gi"}, False)
+        run(kube, floor="2Gi")

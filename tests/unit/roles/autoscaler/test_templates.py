@@ -38,6 +38,9 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
     environment.filters.update(FilterModule().filters())
     environment.tests.update(tests_of_ansible.TestModule().tests())
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+    is_file = environment.compile_expression(variables["_autoscaler_calendar_is_file"].strip("{} "))
+    values["_autoscaler_calendar_is_file"] = is_file(**values)
     text = (ROLE / f"templates/{template}.yaml.j2").read_text(encoding="utf-8")
     rendered = environment.from_string(text).render(**values, lookup=lookup)
     found = [one for one in yaml.safe_load_all(rendered) if one]
@@ -60,7 +63,10 @@ def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> No
     assert template["metadata"]["labels"] == _warm.POOL
     assert [{**one, "operator": "Equal"} for one in template["spec"]["taints"]] == [_warm.TOLERATION]
     assert template["spec"]["nodeClassRef"] == node_class
-    assert template["spec"]["requirements"][1]["values"] == ["a", "b"]
+    wanted = {one["key"]: one["values"] for one in template["spec"]["requirements"]}
+    assert wanted["topology.kubernetes.io/zone"] == ["a", "b"]
+    # A spot machine ends within two minutes, whoever computes there.
+    assert wanted["karpenter.sh/capacity-type"] == ["on-demand"]
     assert not any(kind == "KWOKNodeClass" for kind, _name in found)
 
 
@@ -99,7 +105,15 @@ def test_a_second_scheduler_only_where_there_is_an_image() -> None:
     configuration = yaml.safe_load(found["ConfigMap", "packing"]["data"]["configuration.json"])
     (profile,) = configuration["profiles"]
     assert profile["pluginConfig"][0]["args"]["scoringStrategy"]["type"] == "MostAllocated"
-    assert found["Deployment", "packing"]["spec"]["replicas"] == 2
+    spec = found["Deployment", "packing"]["spec"]
+    assert spec["replicas"] == 2
+    # On two nodes, and a drain leaves one: without any no server starts.
+    (apart,) = spec["template"]["spec"]["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert apart["podAffinityTerm"]["labelSelector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    budget = found["PodDisruptionBudget", "packing"]["spec"]
+    assert (budget["minAvailable"], budget["selector"]) == (1, spec["selector"])
     bound = {one["roleRef"]["name"] for (kind, _name), one in found.items() if kind == "ClusterRoleBinding"}
     assert bound == {"system:kube-scheduler", "system:volume-scheduler"}
 
@@ -109,8 +123,10 @@ def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
     inventory = yaml.safe_load(found["Secret", "seats"]["stringData"]["inventory.json"])
     given = set(inventory["all"]["hosts"]["localhost"])
     tasks = "".join((ROLE / f"tasks/{name}.yml").read_text(encoding="utf-8") for name in ("seats", "resize"))
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+    tasks += variables["_autoscaler_scheduler"]
     read = {word for word in tasks.replace('"', " ").split() if word.startswith("coursehub_autoscaler_")}
-    assert read
+    assert "coursehub_autoscaler_scheduler_image" in read
     assert read <= given
     container = found["CronJob", "seats"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     assert container["args"][-1] == "coursehub.jupyterhub.seats"
@@ -124,16 +140,35 @@ def test_a_calendar_of_the_controllers_goes_along(tmp_path: Path) -> None:
     assert secret["calendar.ics"].startswith("BEGIN:VCALENDAR")
     host = yaml.safe_load(secret["inventory.json"])["all"]["hosts"]["localhost"]
     assert host["coursehub_autoscaler_calendar"] == "/etc/coursehub/calendar.ics"
-    none = objects("seats")["Secret", "seats"]["stringData"]
-    assert "calendar.ics" not in none
+    for no_file in ("", "https://calendar.example.org/a.ics", "webcal://calendar.example.org/a.ics"):
+        none = objects("seats", coursehub_autoscaler_calendar=no_file)["Secret", "seats"]["stringData"]
+        assert "calendar.ics" not in none
+
+
+def test_servers_are_resized_by_a_schedule_and_an_account_of_its_own() -> None:
+    assert ("CronJob", "resize") not in objects("seats")
+    found = objects("seats", coursehub_autoscaler_resize=True)
+    for name in ("seats", "resize"):
+        pod = found["CronJob", name]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        assert pod["serviceAccountName"] == name
+        assert pod["containers"][0]["args"][-1] == f"coursehub.jupyterhub.{name}"
+        assert (ROOT / f"playbooks/{name}.yml").exists()
+        for kind in ("RoleBinding", "ClusterRoleBinding"):
+            one = found[kind, name if kind == "RoleBinding" else f"coursehub-{name}"]
+            assert one["subjects"][0]["name"] == name
+    # By way of the API server, who may get nodes/proxy may run commands in any container.
+    reach = {name: str(found["ClusterRole", f"coursehub-{name}"]["rules"]) for name in ("seats", "resize")}
+    assert ["nodes/proxy" in rules for rules in reach.values()] == [False, True]
 
 
 def test_the_schedule_may_touch_only_what_it_makes() -> None:
     rules = objects("seats")["Role", "seats"]["rules"]
     assert all(rule["resourceNames"] for rule in rules)
-    more = objects("seats", coursehub_autoscaler_resize=True)["Role", "seats"]["rules"]
-    assert [rule for rule in more if rule not in rules] == [
-        {"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]}
+    more = objects("seats", coursehub_autoscaler_resize=True)
+    assert more["Role", "seats"]["rules"] == rules
+    (writing,) = [
+        rule for rule in more["Role", "resize"]["rules"] if "resourceNames" not in rule and "patch" in rule["verbs"]
     ]
+    assert writing["resources"] == ["pods/resize"]
     (reading,) = objects("seats")["ClusterRole", "coursehub-seats"]["rules"]
     assert set(reading["verbs"]) == {"get", "list"}

@@ -1,0 +1,54 @@
+"""What the role autoscaler includes."""
+
+from __future__ import annotations
+
+import jinja2
+import pytest
+import yaml
+
+from tests.unit.paths import ROOT
+
+TASKS = ROOT / "roles/autoscaler/tasks"
+
+
+@pytest.mark.parametrize(
+    ("engine", "state", "file"),
+    [
+        ("karpenter", "present", "present"),
+        ("karpenter", "absent", "absent"),
+        ("none", "absent", "absent"),
+        # Switched off again: what is there would go on keeping seats warm.
+        ("none", "present", "absent"),
+    ],
+)
+def test_without_an_engine_nothing_is_left(engine: str, state: str, file: str) -> None:
+    make = yaml.safe_load((TASKS / "main.yml").read_text(encoding="utf-8"))[-1]
+    assert "when" not in make
+    included = jinja2.Template(make["ansible.builtin.include_tasks"])
+    assert included.render(coursehub_autoscaler_engine=engine, coursehub_state=state) == f"{file}.yml"
+    assert (TASKS / f"{file}.yml").exists()
+
+
+@pytest.mark.parametrize(
+    ("machine", "locations", "zones", "same"),
+    [
+        ("n2-highmem-2", ["b", "a"], ["a", "b"], True),
+        ("n2-highmem-2", ["a", "b"], [], True),
+        ("n2-highmem-2", ["a"], ["a", "b"], False),
+        ("e2-small", ["a"], ["a"], False),
+    ],
+)
+def test_a_pool_of_googles_that_is_another_one_is_refused(
+    machine: str, locations: list[str], zones: list[str], same: bool
+) -> None:
+    tasks = yaml.safe_load((TASKS / "gke.yml").read_text(encoding="utf-8"))
+    names = [next(key for key in task if key.startswith("ansible.")) for task in tasks]
+    # Before anything is changed, and after the cluster was looked at.
+    assert names.index("ansible.builtin.assert") == 1
+    told = {
+        "_autoscaler_found": [{"config": {"machineType": machine}, "locations": locations}],
+        "coursehub_autoscaler_machine": {"type": "n2-highmem-2"},
+        "coursehub_autoscaler_zones": zones,
+    }
+    that = tasks[1]["ansible.builtin.assert"]["that"]
+    assert all(jinja2.Environment(autoescape=True).compile_expression(one)(**told) for one in that) == same

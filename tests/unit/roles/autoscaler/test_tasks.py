@@ -24,7 +24,7 @@ TASKS = ROOT / "roles/autoscaler/tasks"
 def test_without_an_engine_nothing_is_left(engine: str, state: str, file: str) -> None:
     make = yaml.safe_load((TASKS / "main.yml").read_text(encoding="utf-8"))[-1]
     assert "when" not in make
-    included = jinja2.Template(make["ansible.builtin.include_tasks"])
+    included = jinja2.Template(make["ansible.builtin.include_tasks"]["file"])
     assert included.render(coursehub_autoscaler_engine=engine, coursehub_state=state) == f"{file}.yml"
     assert (TASKS / f"{file}.yml").exists()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -78,6 +79,8 @@ class Measured:
 def main() -> None:
     """Measure, and write. Ends with 1 where a figure is not what it must be."""
     count = students_of(os.environ)
+    if shutil.which("rclone") is None:
+        fail("this runs rclone (Debian's name) beside the exporter: install it")
     shapes = [replace(one, students=min(one.students, count or one.students)) for one in (TIMED, COURSE, PLANNED)]
     with tempfile.TemporaryDirectory(prefix="coursehub-bench-") as name:
         measured = measure(Path(name), *shapes)

@@ -16,7 +16,9 @@ What is published, and by whom:
 
 Not published, so assumed, and varied by ``semester.ASSUMED``: that nine of ten come to a class, how long a student
 works at home (median 50 minutes, spread 0.7), how the hours of a day share that, and what a server takes of memory
-(median 260 MiB, spread 0.6; the last source only bounds it). A server is promised what the role ``hub`` does by default.
+(median 260 MiB, spread 0.6; the last source only bounds it).
+
+A server is promised what the role ``hub`` does by default.
 """
 
 from __future__ import annotations

@@ -346,7 +346,7 @@ def _scheduler(kubeconfig: Path, folder: Path, manifests: Path | None) -> Iterat
     }
     if manifests:
         objects = yaml.safe_load_all((manifests / "scheduler.yaml").read_text(encoding="utf-8"))
-        found = next(one for one in objects if one and one["kind"] == "ConfigMap")
+        (found,) = [one for one in objects if one and one["kind"] == "ConfigMap"]
         packing = yaml.safe_load(found["data"]["configuration.json"])
         configuration["profiles"] += packing["profiles"]
     configuration |= {

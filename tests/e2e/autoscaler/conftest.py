@@ -69,7 +69,7 @@ class Course:
     def come(self, count: int) -> list[str]:
         """Ask for so many servers; return their pods' names."""
         names = []
-        for _ in range(count):
+        for _one in range(count):
             self._number += 1
             names.append(f"jupyter-fake-{self._number}")
             self._cluster.kube.create(_server(names[-1]))

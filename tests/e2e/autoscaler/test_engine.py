@@ -62,7 +62,7 @@ def test_students_fill_nodes_and_nobody_is_moved_when_it_gets_quiet(course: Cour
     for name, node in course.running(names, SCALE_S).items():
         by_node.setdefault(node, []).append(name)
     assert [len(each) for each in by_node.values()] == [SEATS_PER_NODE, SEATS_PER_NODE]
-    quiet, busy = by_node
+    quiet, busy = list(by_node)
     stays, *gone = by_node[quiet]
     course.go(*gone, *by_node[busy][:2])
     uid = course.pods()[stays]["metadata"]["uid"]

@@ -67,7 +67,7 @@ def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
             if changed:
                 with placing.writing(sum(row.size for row in things)), placing.work_folder(home, WORK) as work:
                     restore(work, things, source.content, threads=job.threads)
-                    _publish(work, home)
+                    _publish(work, home, things)
     files = [row for row in things if row.kind == FILE]
     size = sum(row.size for row in files)
     for path in unlisted:
@@ -128,9 +128,10 @@ def _not_empty(who: str, name: str) -> FailedError:
     )
 
 
-def _publish(work: int, home: int) -> None:
+def _publish(work: int, home: int, rows: Iterable[Row]) -> None:
     there = set(tree.names_at_top(home))
-    for name in tree.names(work):
+    # By the rows, not by what the folder shows: what it did not show would be removed with it.
+    for name in sorted({row.path.partition("/")[0] for row in rows if row.path}):
         if name not in there or not placing.identical(work, home, name):
             placing.publish(work, name, home, name)
 
@@ -227,5 +228,5 @@ def unbundle(file: Path, folder: Path, *, threads: int = 4) -> Progress:
         size = sum(row.size for row in rows)
         with placing.writing(size), placing.work_folder(top, WORK) as work:
             progress = restore(work, rows, lambda row: zipped.content(row.path), threads=threads)
-            _publish(work, top)
+            _publish(work, top, rows)
     return progress

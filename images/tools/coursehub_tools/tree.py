@@ -91,11 +91,11 @@ def open_folder(folder: int, name: str) -> int:
 
 def names(folder: int) -> list[str]:
     """Return the names in a folder, in an order that is always the same. Raises OSError."""
-    # It is opened anew: btrfs shows a descriptor what was there when it was opened. A home of 13 files that had just been
-    # written below this one had none, and was removed with the folder it was written in.
+    # It is opened anew: btrfs shows a descriptor what was there when it was opened. A home of 13 files that had just
+    # been written below this one had none, and was removed with the folder it was written in.
     fresh = open_folder(folder, ".")
     try:
-        return sorted(os.listdir(fresh), key=os.fsencode)
+        return sorted(os.listdir(fresh), key=os.fsencode)  # noqa: PTH208 - a descriptor
     finally:
         os.close(fresh)
 

@@ -185,7 +185,7 @@ def rows(one: Semester) -> list[list[str]]:
             *three(lambda told: f"{waits(told):.1f} s"),
             f"at most {MOST['wait_p95_s']} s",
         ],
-        ["the longest wait at a class's start", "", *three(lambda told: f"{longest(told)} s"), ""],
+        ["the longest wait at a class's start", "", *three(longest), ""],
         ["nodes at most", "", *three(lambda told: f"{told.peak_nodes}"), ""],
         [
             "servers that had less than they asked for",
@@ -200,7 +200,7 @@ def rows(one: Semester) -> list[list[str]]:
 
 def longest(told: Told) -> str:
     """Return the longest wait at a class's start, or a dash."""
-    return f"{max(told.class_waits):.0f}" if told.class_waits else "-"
+    return f"{max(told.class_waits):.0f} s" if told.class_waits else "-"
 
 
 def variant_rows(what: str, found: Mapping[str, Semester]) -> list[list[str]]:
@@ -225,7 +225,7 @@ def variant_rows(what: str, found: Mapping[str, Semester]) -> list[list[str]]:
                 f"{vs_floor(one.fixed):.2f}",
                 f"{vs_floor(one.ours):.2f}",
                 f"{waits(one.ours):.1f} s",
-                f"{longest(one.ours)} s",
+                longest(one.ours),
                 f"{waits(one.default):.1f} s",
                 f"{one.ours.overfull + one.fixed.overfull}",
             ]

@@ -220,7 +220,7 @@ class Run:
         money = _warm.spent(kept, now, paid, self._machine.price)
         seen = _seats.Now(
             now,
-            _warm.started(pods),
+            _warm.came(kept, pods, now),
             _warm.free(nodes, pods, self._guarantee, self._machine.disks),
             _warm.in_use(nodes, pods),
             money,
@@ -239,7 +239,7 @@ class Run:
         # The record changes with every run, and is no change of what is warm.
         if not self._check_mode:
             calendar = json.dumps(_calendar.as_data(meetings))
-            note = _warm.record(self._namespace, now, money, calendar, plan.seats, said)
+            note = _warm.record(self._namespace, seen, calendar, plan.seats, said)
             _applying.apply(self._kube, _manifests.prepare([note], _warm.PART)[0], False)
         return {
             "changed": before != after,

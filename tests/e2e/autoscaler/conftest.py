@@ -200,11 +200,8 @@ def seats(engine: Engine) -> Seats:
             # Who came more than two minutes ago came for something else.
             boot_s=60,
             early_s=60,
-            core_nodes=CORE_NODES,
-            limit_nodes=LIMIT_NODES,
-            limit_spend=100,
-            image="none:1",
-            **{"scheduler": "coursehub-packing", **more},
+            scheduler="coursehub-packing",
+            **{"core_nodes": CORE_NODES, "limit_nodes": LIMIT_NODES, "limit_spend": 100, "image": "none:1", **more},
         )
         assert not told.get("failed"), told
         return told

@@ -96,6 +96,21 @@ def test_it_is_let_go_after_the_peak_and_who_came_is_taken_off(kube: Kube, api: 
     assert api.objects[BUFFER]["spec"]["replicas"] == 0
 
 
+def test_who_came_and_went_has_come(kube: Kube, api: Api) -> None:
+    for number, second in enumerate((0, 0, 1)):
+        server(api, f"jupyter-{number}", "a", TEN - timedelta(seconds=60 - second))
+    assert run(kube)["seats"] == 447
+    # Two of one second, of whom one goes; another one comes then.
+    del api.objects[f"{STUDENTS}/pods/jupyter-0"], api.objects[f"{STUDENTS}/pods/jupyter-2"]
+    server(api, "jupyter-3", "a", TEN + timedelta(seconds=30))
+    assert run(kube, 1)["seats"] == 446
+    kept = api.objects[f"{STUDENTS}/configmaps/seats"]["data"]
+    assert len(kept["came"].split()) == 4
+    # After an hour only who is there is remembered.
+    assert len(_warm.came(kept, [], TEN + timedelta(minutes=58))) == 4
+    assert len(_warm.came(kept, [], TEN + timedelta(minutes=60))) == 1
+
+
 def test_without_the_api_pods_of_a_nodes_size_hold_nodes(kube: Kube, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(RESOURCES, BUFFERS)
     node(api, "a")

@@ -19,7 +19,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import 
 from ansible_collections.coursehub.jupyterhub.plugins.modules import seats
 
 from . import api_server, fake_nodes
-from .report import p95, say
+from .report import say
 
 Object = dict[str, Any]
 
@@ -102,16 +102,8 @@ class Seen:
         return sum(self.removed.get(name, end) - ordered for name, ordered in self.ordered.items()) / 3600
 
     def decide_s(self) -> float:
-        """Return the time from a need to the order of a node for it: of the planner's first, or of 95 of 100 students.
-
-        A student's counts until the order of the node that became theirs: by default others who came later take
-        places on a node that was ordered for those who wait, and these wait for the next one.
-        """
-        if self.wanted:
-            return min(self.ordered.values()) - self.wanted[0]
-        claims = {node: claim for claim, node in self.name_of.items()}
-        late = [self.ordered[claims[node]] - self.asked[pod] for pod, node in self.node_of.items() if node in claims]
-        return p95([one for one in late if one > 0])
+        """Return the time from the first need to the first order."""
+        return min(self.ordered.values()) - min([*self.wanted, *self.asked.values()])
 
     def register_s(self) -> float:
         """Return the time from the order of a node until it takes pods, as half of them had it."""

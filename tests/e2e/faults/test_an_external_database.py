@@ -64,6 +64,7 @@ def address(cluster: Cluster) -> Iterator[str]:
     cluster.delete("v1", "Namespace", OUTSIDE)
 
 
+@pytest.mark.slow
 def test_a_hub_with_a_database_outside(cluster: Cluster, url: str, address: str) -> None:
     play(SITE, **{**SCENARIO, "coursehub_database": "external", "coursehub_hub_database_url": address})
     assert not cluster.pods(HUB, "app.kubernetes.io/name=hub-postgresql")

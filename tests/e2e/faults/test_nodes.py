@@ -62,6 +62,7 @@ def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
     assert case.failed == 0, case
 
 
+@pytest.mark.slow
 def test_the_databases_node_stops(load: Load, cluster: Cluster, url: str) -> None:
     move_away_from(cluster, CONTROL_PLANE, HUB, DATABASE)
     (pod,) = cluster.pods(HUB, DATABASE)

@@ -74,6 +74,7 @@ def test_every_part_is_upgraded_while_students_work(load: Load, cluster: Cluster
     assert case.failed == 0, case
 
 
+@pytest.mark.slow
 def test_an_upgrade_that_fails_is_taken_back(load: Load, cluster: Cluster, url: str) -> None:
     with load.case("upgrade_taken_back") as case, pytest.raises(AssertionError, match="was taken back"):
         # A hub that can't start: the way to its proxy's image.

@@ -83,7 +83,6 @@ def parameters_of(students: int) -> Parameters:
         attendance=1.0,
         arrivals_s=ARRIVALS_S * students / ARRIVED,
         register_s=float(REGISTER_S),
-        guarantee_mib=1024,
         guarantee_cores=0.1,
     )
 
@@ -121,7 +120,7 @@ def have(one: Parameters, programs: fake_nodes.Programs, folder: Path) -> dict[s
 def designs(one: Parameters) -> list[Design]:
     """Return the designs. By default a server asks for all that it is promised, here for what it starts with."""
     promised = _packing.Guarantee(one.guarantee_cores, one.guarantee_mib * MIB)
-    fresh = _packing.Guarantee(one.guarantee_cores, one.floor_mib * MIB)
+    fresh = _packing.Guarantee(one.guarantee_cores, one.start_mib * MIB)
     return [Design(DEFAULT, promised), *(Design(name, fresh, name) for name in (BUFFER, PLACEHOLDER))]
 
 

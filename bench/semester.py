@@ -25,7 +25,7 @@ from .semester_trace import HOUR_S, Parameters, load, of_data, sessions
 
 ENGINE = report.ROOT / "build/bench/class_day.json"
 # What the figures must not exceed.
-MOST = {"cost_vs_static": 0.5, "cost_vs_floor": 1.15, "cost_vs_floor_fixed": 1.15, "wait_p95_s": 30, "overfull": 0}
+MOST = {"cost_vs_static": 0.5, "cost_vs_floor": 1.15, "wait_p95_s": 30, "overfull": 0}
 # By how much a day of the replay may differ from the engine's: a part of it, or seconds or nodes where that is more.
 DAY_PART, DAY_LEAST = 0.2, 5.0
 SHAPES = {
@@ -44,6 +44,8 @@ HARD: dict[str, dict[str, Any]] = {
 ASSUMED: dict[str, dict[str, Any]] = {
     "six of ten come to a class": {"attendance": 0.6},
     "all come to a class": {"attendance": 1.0},
+    "servers are promised 512 MiB": {"guarantee_mib": 512},
+    "servers are promised 256 MiB": {"guarantee_mib": 256, "start_mib": 256},
     "work at home is half as long": {"home_median_s": 1500.0},
     "work at home is twice as long": {"home_median_s": 6000.0},
     "work at home is as much in each hour": {"hours": (1.0,) * 24},
@@ -259,11 +261,15 @@ def check_day(parameters: Parameters, day: Mapping[str, Any]) -> list[str]:
 
 
 def too_far(parameters: Parameters, day: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each figure of the day of which the replay is no picture."""
+    """Return a sentence for each figure of this design's day of which the replay is no picture.
+
+    The default engine's waits are not judged: in the replay nobody overtakes who waits for a node, so that it is kinder
+    to the default than the engine is. That is shown, and speaks for the other side.
+    """
     return [
         f"{name} of the day is {value:.1f} in the replay and {float(day[name]):.1f} on the engine"
         for name, value in replayed_day(parameters, day).items()
-        if abs(value - float(day[name])) > max(DAY_LEAST, DAY_PART * float(day[name]))
+        if name != "wait_p95_default_s" and abs(value - float(day[name])) > max(DAY_LEAST, DAY_PART * float(day[name]))
     ]
 
 
@@ -272,7 +278,7 @@ def replayed_day(parameters: Parameters, day: Mapping[str, Any]) -> dict[str, fl
 
     ``day`` has ``students``, within how many seconds they came, what a server was promised by default, and of
     ``wait_p95_s``, ``wait_p95_default_s`` and ``nodes`` what was measured. Nodes that are none resize no servers, so
-    the replay does not either: servers start with the floor, and keep it.
+    the replay does not either: servers keep what they start with.
     """
     one = replace(
         parameters,
@@ -287,7 +293,7 @@ def replayed_day(parameters: Parameters, day: Mapping[str, Any]) -> dict[str, fl
     trace = [session for session in sessions(one) if session.lesson is not None]
     default_design, design = designs(one)
     default = Cluster(one, default_design, trace).run()
-    fixed = replace(one, guarantee_mib=one.floor_mib)
+    fixed = replace(one, guarantee_mib=one.start_mib)
     ours = Cluster(fixed, replace(design, resized=False), trace).run()
     replayed = {"wait_p95_s": waits(ours), "wait_p95_default_s": waits(default), "nodes": float(ours.peak_nodes)}
     return {name: value for name, value in replayed.items() if name in day}

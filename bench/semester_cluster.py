@@ -100,9 +100,9 @@ class Cluster:
     def __init__(self, parameters: Parameters, design: Design, trace: Sequence[Session]) -> None:
         self.p, self.design, self.trace = parameters, design, trace
         self.machine = machine_of(parameters)
-        start = parameters.floor_mib if design.resized else parameters.guarantee_mib
+        start = parameters.start_mib if design.resized else parameters.guarantee_mib
         self.start = _packing.Guarantee(parameters.guarantee_cores, start * MIB)
-        self.bounds = _packing.Bounds(parameters.floor_mib * MIB, 2048 * MIB)
+        self.bounds = _packing.Bounds(parameters.floor_mib * MIB, parameters.limit_mib * MIB)
         self.seats_per_node = _packing.seats_of(self.machine, self.start)
         self.told = Told()
         self.nodes: list[Node] = []

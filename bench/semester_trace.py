@@ -13,12 +13,13 @@ What is published, and by whom:
   (github.com/berkeley-dsep-infra/datahub/issues/7610); an exam of 340 at once (/3048).
 - 100 servers on a node never used more than 20 GB (github.com/jupyterhub/mybinder.org-deploy/pull/697); hardly anybody
   goes over 1 GiB (github.com/berkeley-dsep-infra/datahub/pull/1821).
+- Data 8's hub promises each server 1 GB and a twentieth of a core, and lets none have more than 1 GB; Berkeley's hub
+  for all courses promises 512 MB (github.com/berkeley-dsep-infra/datahub, deployments/data8/config/common.yaml and
+  deployments/datahub/config/common.yaml).
 
 Not published, so assumed, and varied by ``semester.ASSUMED``: that nine of ten come to a class, how long a student
 works at home (median 50 minutes, spread 0.7), how the hours of a day share that, and what a server takes of memory
 (median 260 MiB, spread 0.6; the last source only bounds it).
-
-A server is promised what the role ``hub`` does by default.
 """
 
 from __future__ import annotations
@@ -84,11 +85,14 @@ class Parameters:
     system_mib: int = 512
     system_cores: float = 0.15
 
-    # As the role hub has them.
-    guarantee_mib: int = 256
+    # As Data 8's hub has them. A server that is resized starts with what the role hub promises by default, and moves
+    # between the floor of the role autoscaler and the limit.
+    guarantee_mib: int = 1024
     guarantee_cores: float = 0.05
-    idle_cores: float = 0.02
+    limit_mib: int = 1024
+    start_mib: int = 512
     floor_mib: int = 256
+    idle_cores: float = 0.02
     used_median_mib: float = 260.0
     used_sigma: float = 0.6
     idle_after_s: float = 300.0
@@ -189,7 +193,7 @@ def sessions(parameters: Parameters) -> list[Session]:
     found = []
 
     def used() -> int:
-        return max(120, min(2048, int(dice.lognormvariate(log(one.used_median_mib), one.used_sigma))))
+        return max(120, min(one.limit_mib, int(dice.lognormvariate(log(one.used_median_mib), one.used_sigma))))
 
     for lesson in lessons(one):
         for student in lesson.students:

@@ -22,7 +22,7 @@ WELL: dict[str, Any] = {
 }
 # As the hub's variables are, where a playbook has both roles.
 HUB = {
-    "coursehub_hub_server_memory": "256Mi",
+    "coursehub_hub_server_memory": "512Mi",
     "coursehub_hub_server_cpu": "50m",
     "coursehub_hub_server_pool": "students",
     "coursehub_hub_server_scheduler": "",
@@ -31,7 +31,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "well": ({}, ""),
     "well with a hub": (HUB, ""),
     "no system": ({"coursehub_autoscaler_machine": MACHINE}, "must have system_cpu and system_memory"),
-    "other cores": ({**HUB, "coursehub_autoscaler_server_cpu": "100m"}, "the hub's servers ask for 256Mi and 50m"),
+    "other cores": ({**HUB, "coursehub_autoscaler_server_cpu": "100m"}, "the hub's servers ask for 512Mi and 50m"),
     "other memory": ({**HUB, "coursehub_hub_server_memory": "1Gi"}, "the hub's servers ask for 1Gi and 50m"),
     "no calendar": ({"coursehub_autoscaler_calendar": "no/such.ics"}, "the calendar can't be had"),
     "no file of ours": ({"coursehub_autoscaler_calendar": "webcal://127.0.0.1:1/a.ics"}, ""),

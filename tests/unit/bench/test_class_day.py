@@ -81,7 +81,7 @@ def test_only_what_this_collection_does_is_different() -> None:
     assert ours["spec"]["schedulerName"] == "coursehub-packing"
     assert theirs["spec"]["schedulerName"] == "default-scheduler"
     assert theirs["metadata"]["annotations"] == {}
-    assert int(ours["spec"]["containers"][0]["resources"]["requests"]["memory"]) == _packing.MIB * 256
+    assert int(ours["spec"]["containers"][0]["resources"]["requests"]["memory"]) == _packing.MIB * 512
     assert int(theirs["spec"]["containers"][0]["resources"]["requests"]["memory"]) == _packing.MIB * 1024
 
 

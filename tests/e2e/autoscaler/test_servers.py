@@ -13,9 +13,9 @@ from tests.e2e.cluster import HUB, STUDENTS, Cluster
 from tests.e2e.playbook import module
 from tests.e2e.student import Student
 
-MIB = 1 << 20
-# Every page of it is written, so that it is in use.
-FILL = "held = bytearray(400 << 20); held[::4096] = b'x' * len(held[::4096]); print(len(held))"
+# More than a server asks for when it starts. Every page of it is written, so that it is in use.
+HELD = 700 << 20
+FILL = f"held = bytearray({HELD}); held[::4096] = b'x' * len(held[::4096]); print(len(held))"
 
 
 def _container(cluster: Cluster) -> dict[str, Any]:
@@ -48,27 +48,27 @@ def test_a_running_server_asks_for_what_it_uses(cluster: Cluster, alice: Student
     before = cluster.pod_of("alice")["metadata"]["uid"]
     begun = _container(cluster)
     asked = _asks(cluster)
-    assert asked < 400 * MIB
+    assert asked < HELD
     kernel = alice.kernel()
     try:
-        assert kernel.printed(kernel.send(FILL), 60) == f"{400 * MIB}\n"
+        assert kernel.printed(kernel.send(FILL), 60) == f"{HELD}\n"
 
         # The kubelet looks every ten seconds or so.
         def grown() -> bool:
             _resize()
-            return _asks(cluster) >= 400 * MIB
+            return _asks(cluster) >= HELD
 
         assert within(grown, 90), cluster.pod_of("alice")["status"]
         # The same container, and what it holds.
         now = _container(cluster)
         assert (now["containerID"], now["restartCount"]) == (begun["containerID"], begun["restartCount"])
-        assert kernel.printed(kernel.send("print(len(held))"), 30) == f"{400 * MIB}\n"
+        assert kernel.printed(kernel.send("print(len(held))"), 30) == f"{HELD}\n"
         assert cluster.pod_of("alice")["metadata"]["uid"] == before
         kernel.printed(kernel.send("del held"), 30)
 
         def shrunk() -> bool:
             _resize()
-            return _asks(cluster) < 400 * MIB
+            return _asks(cluster) < HELD
 
         assert within(shrunk, 90), cluster.pod_of("alice")["status"]
         assert kernel.printed(kernel.send("print(6 * 7)"), 30) == "42\n"

@@ -40,8 +40,6 @@ LOST_S = 300
 NOT_DONE = f"it was not done before the timeout; it goes on where it was: {_bulk.AGAIN}"
 # How often a Job that says nothing is looked at: the image of its pod may not be there.
 LOOK_S = 30
-# A kubelet may be away for a moment when it is asked for a log.
-LOG_TRIES, LOG_PAUSE_S = 5, 2.0
 
 
 @dataclass(frozen=True)
@@ -328,14 +326,11 @@ class Exporter:
         return self._kube.list(*POD, self._namespace, labelSelector=f"{_exporter.JOB_NAME_LABEL}={job}")
 
     def _log(self, pod: str) -> str:
-        path = f"{self._kube.path(*POD, self._namespace, pod)}/log"
-        for attempt in range(LOG_TRIES):
-            try:
-                return self._kube.text(path)
-            except CoursehubError:
-                if attempt + 1 < LOG_TRIES:
-                    time.sleep(LOG_PAUSE_S)
-        return ""
+        """Return what a pod has said, an empty string where that is lost."""
+        try:
+            return self._kube.text(f"{self._kube.path(*POD, self._namespace, pod)}/log")
+        except CoursehubError:
+            return ""
 
     def _remove(self, name: str) -> None:
         """Remove a Job and wait until its pods are gone: their claims can't go before, and are held where it stays."""

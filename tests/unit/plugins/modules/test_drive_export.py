@@ -14,13 +14,14 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _exporter,
     _exporting,
     _exports,
+    _kube,
     _slots,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_run import Run, failure
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 
-from tests.unit.plugins.api import Answer, Api
+from tests.unit.plugins.api import Answer, Api, refused
 from tests.unit.plugins.disks import NAMESPACE, claim, snapshot
 from tests.unit.plugins.drive import JOBS, SECRETS, Jobs, command_of, request_of, told
 from tests.unit.plugins.modules.students import CHOICE, LAST_START, Students
@@ -269,6 +270,20 @@ def test_a_log_that_is_lost_makes_one_more_job_a_student(course: Course, lost: i
     assert (len(course.jobs.requests("export")), len(result["failures"])) == (3, failed)
     assert all("the log of its pod is lost" in one["failed"] for one in result["failures"])
     assert course.left_over() == []
+
+
+def test_a_kubelet_that_is_away_for_a_moment_makes_no_job_more(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_kube, "OUTAGE_INTERVAL_S", 0.01)
+
+    def perform(job: Object, command: str, asked: Object) -> list[Object | None]:
+        away = refused(500, "dial tcp 10.0.0.3:10250: connection refused")
+        course.api.answer_next("GET", f"{PODS}/{job['metadata']['name']}-abcde/log", *[away] * 10)
+        return [told(command, one) for one in asked["students"]]
+
+    course.jobs.perform = perform
+    assert (course.run()["failures"], len(course.jobs.requests("export"))) == ([], 1)
 
 
 def test_what_the_exporter_says_of_its_whole_request_is_each_students(course: Course) -> None:

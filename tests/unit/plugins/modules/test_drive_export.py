@@ -272,9 +272,7 @@ def test_a_log_that_is_lost_makes_one_more_job_a_student(course: Course, lost: i
     assert course.left_over() == []
 
 
-def test_a_kubelet_that_is_away_for_a_moment_makes_no_job_more(
-    course: Course, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kubelet_that_is_away_for_a_moment_makes_no_job_more(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_kube, "OUTAGE_INTERVAL_S", 0.01)
 
     def perform(job: Object, command: str, asked: Object) -> list[Object | None]:

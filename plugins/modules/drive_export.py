@@ -216,6 +216,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _accounts,
     _disk_module,
     _export_run,
+    _exports,
     _lock,
 )
 
@@ -249,7 +250,7 @@ def main() -> None:
         module,
         lambda course: _export_run.Run(course, module.params, module.check_mode),
         _lock.DRIVE_NAME,
-        _export_run.failure,
+        _exports.failure,
     )
 
 

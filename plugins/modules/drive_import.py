@@ -133,6 +133,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disk_module,
     _disks,
+    _export_door,
     _exporter,
     _exporting,
     _imports,
@@ -171,9 +172,8 @@ class Run:
         roster = parameters["roster"]
         columns = _disks.read_lines(roster, sorted(self._wanted_columns)) if roster else {}
         accounts = _accounts.accounts(disks, parameters, columns)
-        exporter = _exporting.Exporter(self._course, "", deadline)
-        exporter.check_priority(parameters["priority_class"], parameters["concurrency"])
-        absent, wrong = exporter.secrets(accounts.values())
+        _export_door.check_priority(self._course, parameters["priority_class"], parameters["concurrency"])
+        absent, wrong = _export_door.secrets(self._course, accounts.values())
         if absent or wrong:
             no_key = [f"{why}: put what Google gave you there" for why in absent.values()]
             raise CoursehubError("; ".join([*no_key, *wrong.values()]))
@@ -183,16 +183,18 @@ class Run:
         }
         self._plan(bodies)
         todo = {student: bodies[student] for student, one in self._outcomes.items() if one.changed}
+        warnings: list[str] = []
         if todo and not self._check_mode:
             exporter = _exporting.Exporter(self._course, _workers.image(self._course, parameters), deadline)
             exporter.sweep()
             self._bring(exporter, todo, accounts, deadline)
+            warnings = exporter.warnings
         outcomes = list(self._outcomes.values())
         return {
             "changed": any(one.changed for one in outcomes),
             "students": [vars(one) for one in outcomes],
             "without_disk": [] if parameters["students"] else list(choice.without_disk),
-            **({"warnings": exporter.warnings} if exporter.warnings else {}),
+            **({"warnings": warnings} if warnings else {}),
             "diff": {"before": "", "after": "".join(f"{one.disk}\n" for one in outcomes if one.changed)},
         }
 
@@ -242,7 +244,7 @@ class Run:
                 try:
                     claims.create(_imports.on_node(bodies[student], node))
                     why = f"the new disk {name} got no volume: look why (kubectl describe pvc {name})"
-                    exporter.await_bound(name, why)
+                    exporter.disks.await_bound(name, why)
                     good.append(student)
                 except CoursehubError as error:
                     self._fail(student, str(error))
@@ -258,7 +260,7 @@ class Run:
                 api_address=parameters["api_address"],
                 priority_class=parameters["priority_class"],
             )
-            told = exporter.run(task)
+            told = exporter.jobs.run(task)
             for student in good:
                 self._note(claims, student, told[student])
 

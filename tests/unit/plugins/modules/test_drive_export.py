@@ -12,13 +12,15 @@ import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _disks,
     _exporter,
-    _exporting,
+    _exporter_disks,
+    _exporter_jobs,
     _exports,
     _kube,
     _slots,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_run import Run, failure
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_run import Run
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._exports import failure
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 
 from tests.unit.plugins.api import Answer, Api, refused
@@ -388,7 +390,7 @@ def test_past_the_timeout_nothing_is_begun(course: Course, monkeypatch: pytest.M
     course.jobs.answer = answer
     result = course.run(students_per_job=1)
     assert result["exported"] == 1
-    assert [(one["student"], one["failed"]) for one in result["failures"]] == [("bob", _exporting.NOT_DONE)]
+    assert [(one["student"], one["failed"]) for one in result["failures"]] == [("bob", _exporter_jobs.NOT_DONE)]
     assert (made(course), course.left_over()) == (["drive-state-0", "export-disk-ann"], [])
 
 
@@ -417,8 +419,9 @@ def test_a_disk_that_is_only_called_as_a_clone_is_left_alone(course: Course) -> 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for some minutes in vain is given up at once."""
-    for name in ("LOOK_S", "START_S", "BOUND_S", "CLEANING_S"):
-        monkeypatch.setattr(_exporting, name, 0.05)
+    for name in ("LOOK_S", "START_S", "CLEANING_S"):
+        monkeypatch.setattr(_exporter_jobs, name, 0.05)
+    monkeypatch.setattr(_exporter_disks, "BOUND_S", 0.05)
 
 
 def first(student: str, hold: Object) -> Callable[[Object], Object | None]:
@@ -469,7 +472,7 @@ def test_a_job_that_waits_for_a_node_is_waited_for(course: Course, monkeypatch: 
     monkeypatch.setattr(time, "monotonic", monotonic)
     course.jobs.hold = hold
     (failed,) = course.run(students_per_job=1, students=["ann"], all_students=False, wait_timeout=100)["failures"]
-    assert failed["failed"] == _exporting.NOT_DONE
+    assert failed["failed"] == _exporter_jobs.NOT_DONE
     assert late[0] > 90
 
 

@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.drive
+  - coursehub.jupyterhub.drive.jobs
   - coursehub.jupyterhub.lock
   - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
@@ -26,9 +27,7 @@ attributes:
     details: Shows the disks that were made, or would be.
 options:
   new_disk:
-    description:
-      - The beginning of the new disks' names, which end as those of the students' own. They carry no student's label,
-        so no other run touches them; they are removed as any claim is.
+    description: The beginning of the new disks' names, by O(coursehub.jupyterhub.student_disk_restore#module:new_disk).
     type: str
     required: true
   size:
@@ -47,22 +46,6 @@ options:
         Drive has it until it is pruned.
     type: bool
     default: false
-  students_per_job:
-    description: Students in one Job.
-    type: int
-    default: 5
-  concurrency:
-    description: Jobs at once.
-    type: int
-    default: 4
-  priority_class:
-    description: The PriorityClass of the Jobs' pods.
-    type: str
-    default: ""
-  wait_timeout:
-    description: Seconds for all of it.
-    type: int
-    default: 14400
 """
 
 EXAMPLES = r"""
@@ -291,16 +274,13 @@ def main() -> None:
         argument_spec={
             **_disk_module.ARGUMENTS,
             **_accounts.ARGUMENTS,
+            **_exporter.ARGUMENTS,
             "new_disk": {"type": "str", "required": True},
             "size": {"type": "str"},
             "storage_class": {"type": "str"},
             "partial": {"type": "bool", "default": False},
             "gone": {"type": "bool", "default": False},
-            "students_per_job": {"type": "int", "default": 5},
-            "concurrency": {"type": "int", "default": 4},
-            "priority_class": {"type": "str", "default": ""},
             "image": {"type": "str"},
-            "wait_timeout": {"type": "int", "default": 14400},
             **_lock.ARGUMENTS,
         },
         supports_check_mode=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +114,14 @@ def test_a_pod_that_is_killed_at_any_step_is_followed_by_one_that_goes_on(
         logs = [cluster.log(pod["metadata"]["name"], STUDENTS) for pod in exporting(cluster)]
         return any(at["done"] in _exporter_pods.results(log, disks.students) for log in logs)
 
-    with start() as run:
-        with drive.faults(*rules):
+    with ExitStack() as until_killed:
+        until_killed.enter_context(drive.faults(*rules))
+        with start() as run:
             run.still("each is where it is to be", lambda: drive.have_struck() and has_told())
             # All of them at once: what the first one told is lost with its pod's log.
             kill_pods(cluster)
-        told = run.ended()
+            until_killed.close()
+            told = run.ended()
     assert (failed(told), told["unchanged"], told["exported"]) == ([], 1, len(STEPS) - 1)
     # The large file went on in its middle: not one chunk of it came twice.
     assert LARGE <= drive.received(large) < LARGE + CHUNK

@@ -4,9 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _bulk, _course, _exporter
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _accounts,
+    _bulk,
+    _course,
+    _disks,
+    _exporter,
+)
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 
@@ -51,3 +58,29 @@ def secrets(course: _course.Course, accounts: Iterable[_accounts.Account]) -> tu
         if item and _accounts.KEY not in (item.get("data") or {})
     }
     return absent, wrong
+
+
+def with_credentials(
+    course: _course.Course,
+    parameters: Mapping[str, Any],
+    disks: Sequence[_disks.Disk],
+    accounts: Mapping[str, _accounts.Account],
+) -> tuple[dict[str, _disks.Disk], list[str], dict[str, str]]:
+    """Return the disks whose Secrets are there, by claim, the students who have not consented, and what is wrong
+    with other Secrets, by claim.
+
+    That some have not consented is usual, so only one who is named is refused. Raises CoursehubError.
+    """
+    absent, wrong = secrets(course, (accounts[disk.student] for disk in disks))
+    no_key = [f"{why}: put the service account's key there" for why in absent.values()] + list(wrong.values())
+    if no_key and parameters["owner"] != _accounts.CONSENT:
+        raise CoursehubError("; ".join(no_key))
+    by_student = {disk.student: accounts[disk.student].secret for disk in disks}
+    lacking = {student: absent[secret] for student, secret in by_student.items() if secret in absent}
+    if lacking and parameters["students"]:
+        raise CoursehubError(
+            "; ".join(f"{student}: {reason}: ask the student to consent" for student, reason in lacking.items())
+        )
+    there = {disk.claim: disk for disk in disks if disk.student not in lacking}
+    problems = {disk.claim: wrong[by_student[disk.student]] for disk in disks if by_student[disk.student] in wrong}
+    return there, sorted(lacking), problems

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
@@ -18,6 +17,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _export_asking,
     _export_door,
     _export_outcomes,
+    _export_report,
     _export_slot,
     _export_tasks,
     _exporter,
@@ -35,6 +35,16 @@ Object = dict[str, Any]
 SNAPSHOTS_S, SNAPSHOT_S = 600, 2
 
 
+@dataclass(frozen=True)
+class _Todo:
+    """Disks, their accounts, and the snapshots that there are, by claim; and the disks of which one is to be taken."""
+
+    disks: Mapping[str, _disks.Disk]
+    accounts: Mapping[str, _accounts.Account]
+    shots: Mapping[str, _snapshots.Shot]
+    fresh: Sequence[_disks.Disk]
+
+
 class Run:
     """One run over the chosen disks."""
 
@@ -47,17 +57,21 @@ class Run:
         self._course = course
         self._parameters = parameters
         self._check_mode = check_mode
+        self._deadline = 0.0
 
     def __call__(self) -> Object:
         parameters = self._parameters
-        deadline = time.monotonic() + parameters["wait_timeout"]
+        # From here, not from before the wait for the lock.
+        self._deadline = time.monotonic() + parameters["wait_timeout"]
         state = self._course.look(parameters, 0)
         roster = parameters["roster"]
         columns = _disks.read_lines(roster, sorted(self._columns_wanted)) if roster else {}
         students = [disk.student for disk in state.choice.disks]
         accounts = _accounts.accounts(students, parameters, columns)
         _export_door.check_priority(self._course, parameters["priority_class"], parameters["concurrency"])
-        disks, without_consent, problems = self._with_credentials(state.choice.disks, accounts)
+        disks, without_consent, problems = _export_door.with_credentials(
+            self._course, parameters, state.choice.disks, accounts
+        )
         shots, fresh, empty = _exports.choose(disks.values(), state.shots, state.in_use, parameters["snapshot"])
         problems = empty | problems
         if problems and parameters["students"]:
@@ -67,14 +81,15 @@ class Run:
         outcomes.plan(disks, shots)
         # Of a whole course somebody always logs in for the first time between the snapshots and the exports.
         outcomes.fail(problems)
-        todo = {claim: disk for claim, disk in disks.items() if outcomes[claim].done}
+        left = {claim: disk for claim, disk in disks.items() if outcomes[claim].done}
         more: Object = {"items_left": None}
-        if todo and not self._check_mode:
-            exporter = _exporting.Exporter(self._course, _workers.image(self._course, parameters), deadline)
+        if left and not self._check_mode:
+            image = _workers.image(self._course, parameters)
+            exporter = _exporting.Exporter(self._course, image, self._deadline)
             exporter.sweep()
-            more = self._work(exporter, outcomes, by_claim, todo, shots, fresh, state, deadline)
+            more = self._work(exporter, outcomes, _Todo(left, by_claim, shots, fresh), state)
         if parameters["report"] and not self._check_mode:
-            write_report(parameters["report"], outcomes.all())
+            _export_report.write(parameters["report"], outcomes.all())
         return {
             **_exports.result(outcomes.all()),
             **more,
@@ -83,41 +98,10 @@ class Run:
             "report": parameters["report"] or "",
         }
 
-    def _with_credentials(
-        self,
-        disks: Sequence[_disks.Disk],
-        accounts: Mapping[str, _accounts.Account],
-    ) -> tuple[dict[str, _disks.Disk], list[str], dict[str, str]]:
-        """Return the disks whose Secrets are there, by claim, the students who have not consented, and what is wrong
-        with other Secrets, by claim.
-
-        That some have not consented is usual, so only one who is named is refused. Raises CoursehubError.
-        """
-        absent, wrong = _export_door.secrets(self._course, (accounts[disk.student] for disk in disks))
-        no_key = [f"{why}: put the service account's key there" for why in absent.values()] + list(wrong.values())
-        if no_key and self._parameters["owner"] != _accounts.CONSENT:
-            raise CoursehubError("; ".join(no_key))
-        secrets = {disk.student: accounts[disk.student].secret for disk in disks}
-        lacking = {student: absent[secret] for student, secret in secrets.items() if secret in absent}
-        if lacking and self._parameters["students"]:
-            raise CoursehubError(
-                "; ".join(f"{student}: {reason}: ask the student to consent" for student, reason in lacking.items())
-            )
-        there = {disk.claim: disk for disk in disks if disk.student not in lacking}
-        problems = {disk.claim: wrong[secrets[disk.student]] for disk in disks if secrets[disk.student] in wrong}
-        return there, sorted(lacking), problems
-
     def _work(
-        self,
-        exporter: _exporting.Exporter,
-        outcomes: _export_outcomes.Outcomes,
-        accounts: Mapping[str, _accounts.Account],
-        disks: Mapping[str, _disks.Disk],
-        shots: dict[str, _snapshots.Shot],
-        fresh: Sequence[_disks.Disk],
-        state: _course.State,
-        deadline: float,
+        self, exporter: _exporting.Exporter, outcomes: _export_outcomes.Outcomes, todo: _Todo, state: _course.State
     ) -> Object:
+        disks, accounts = todo.disks, todo.accounts
         volumes = {item["metadata"]["name"]: item for item in self._course.kube.list("v1", "PersistentVolume")}
         slots = _slots.divide(
             {claim: _slots.topology(volumes.get(disk.volume)) for claim, disk in disks.items()},
@@ -132,8 +116,8 @@ class Run:
         good, items_left = outcomes.good(disks), None
         if good and self._parameters["owner"] == _accounts.SHARED_DRIVE:
             items_left = _export_asking.items_left(exporter.jobs, tasks, good)
-        taken = self._take([disk for disk in fresh if disk.claim in good], outcomes, state, deadline)
-        work = _export_slot.Work(self._course, exporter, tasks, outcomes, disks, {**shots, **taken})
+        taken = self._take([disk for disk in todo.fresh if disk.claim in good], outcomes, state)
+        work = _export_slot.Work(self._course, exporter, tasks, outcomes, disks, {**todo.shots, **taken})
         left = {slot: outcomes.good(claims) for slot, claims in slots.items()}
         with self._course.progress.phase("exporting homes", sum(map(len, left.values()))) as phase:
             _results, errors = _bulk.each(left, lambda slot: work.do(slot, left[slot], phase), at_once)
@@ -144,7 +128,7 @@ class Run:
         return {"items_left": items_left, **({"warnings": warnings} if warnings else {})}
 
     def _take(
-        self, disks: Sequence[_disks.Disk], outcomes: _export_outcomes.Outcomes, state: _course.State, deadline: float
+        self, disks: Sequence[_disks.Disk], outcomes: _export_outcomes.Outcomes, state: _course.State
     ) -> dict[str, _snapshots.Shot]:
         """Take a snapshot of each of these disks; return those that are good, by claim."""
         snapshot_class = self._parameters["snapshot_class"]
@@ -153,18 +137,7 @@ class Run:
             for disk in disks
         }
         limit = min(self._parameters["wait_timeout"], SNAPSHOTS_S + SNAPSHOT_S * len(bodies))
-        taken, failed = self._course.take(bodies, limit, min(deadline, time.monotonic() + limit))
+        taken, failed = self._course.take(bodies, limit, min(self._deadline, time.monotonic() + limit))
         outcomes.fail(failed)
         outcomes.took(taken)
         return taken
-
-
-def write_report(path: str, outcomes: Sequence[_exports.Outcome]) -> None:
-    """Write what became of each student, as JSON, in one step. Raises CoursehubError."""
-    text = json.dumps({"students": [vars(one) for one in outcomes]}, indent=1)
-    try:
-        with open(os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(f"{path}.new", path)
-    except OSError as error:
-        raise CoursehubError(f"the report can't be written: {error}: set report to a path that can be") from error

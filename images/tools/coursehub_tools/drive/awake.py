@@ -43,12 +43,17 @@ class Watch:
             self.beat()
 
     def beat(self) -> None:
-        self.see()
-        self._beat = self._clock()
+        # The clock is read once: where it is frozen in here, the beat is from before.
+        now = self._clock()
+        self._see(now)
+        self._beat = now
 
     def see(self) -> None:
         """End the process at once where it was frozen: the Job has another one follow, which asks Drive first."""
-        if self._beat is not None and self._clock() - self._beat > FROZEN_S:
+        self._see(self._clock())
+
+    def _see(self, now: float) -> None:
+        if self._beat is not None and now - self._beat > FROZEN_S:
             say("this was frozen for a while, and something else may be at work in its place: it ends")
             self._end(TOLD_TO_END)
 

@@ -49,6 +49,19 @@ def test_one_that_was_frozen_ends_whoever_looks_first(look: Any, capsys: pytest.
     assert "frozen" in capsys.readouterr().out
 
 
+def test_one_that_is_frozen_while_it_beats_is_found_out() -> None:
+    clock = Clock()
+
+    def frozen_once_it_was_read() -> float:
+        now, clock.now = clock.now, clock.now + FROZEN_S + 1
+        return now
+
+    watch = Watch(frozen_once_it_was_read, end)
+    watch.beat()
+    with pytest.raises(Ended):
+        watch.see()
+
+
 def test_one_that_was_never_started_says_nothing() -> None:
     Watch(Clock(), end).see()
 

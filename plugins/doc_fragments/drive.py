@@ -52,3 +52,24 @@ options:
     type: str
     default: ""
 """
+
+    JOBS = r"""
+options:
+  students_per_job:
+    description: Students in one Job. Each has a disk attached meanwhile, and a node takes so many. Those who each have
+      an account of their own are side by side, at most eight.
+    type: int
+    default: 5
+  concurrency:
+    description: Jobs at once. They share what Drive lets a project, and an identity, ask for.
+    type: int
+    default: 4
+  priority_class:
+    description: The PriorityClass of the Jobs' pods.
+    type: str
+    default: ""
+  wait_timeout:
+    description: Seconds for all of it. What is not done then goes on with the next run.
+    type: int
+    default: 14400
+"""

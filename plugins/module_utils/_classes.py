@@ -20,6 +20,13 @@ MOST_BYTES = 4 << 20
 # As calendars call their own addresses; all of them answer by https too.
 WEBCAL = "webcal://"
 
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "calendar": {"type": "str", "default": ""},
+    "classes": {"type": "list", "elements": "dict", "default": []},
+    "time_zone": {"type": "str", "default": "UTC"},
+    "class_seats": {"type": "int", "default": 0},
+}
+
 
 class AwayError(CoursehubError):
     """The address of a calendar does not answer. It may answer somewhere else, or later."""

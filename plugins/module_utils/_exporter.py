@@ -44,6 +44,13 @@ KEPT_S = 86400
 # Students of one Job: the request is one variable, which Linux lets have 128 KiB.
 MOST_TOGETHER = 100
 
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "students_per_job": {"type": "int", "default": 5},
+    "concurrency": {"type": "int", "default": 4},
+    "priority_class": {"type": "str", "default": ""},
+    "wait_timeout": {"type": "int", "default": 14400},
+}
+
 
 @dataclass(frozen=True)
 class Person:

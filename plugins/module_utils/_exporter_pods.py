@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,34 @@ AWAY = (
     "its pod is on the node {node}, which is not ready: if that machine is off, delete the node, or taint it"
     " (kubectl taint nodes {node} node.kubernetes.io/out-of-service=off:NoExecute), " + f"then {_bulk.AGAIN}"
 )
+
+
+@dataclass(frozen=True)
+class End:
+    """What a Job told of students, why it told of no others, and whether another Job may tell more."""
+
+    told: dict[str, Object]
+    reason: str = ""
+    again: bool = False
+
+
+def end(pods: Iterable[Object], logs: Mapping[str, str], students: Collection[str], why: str) -> End:
+    """Return the end of a Job, from all of its pods: one that was killed may have told of some.
+
+    ``logs`` is by pod, of those that have ended. ``why`` is why the Job failed, empty where it did not.
+    """
+    every = by_age(pods)
+    told: dict[str, Object] = {}
+    for pod in every:
+        told |= results(logs.get(pod["metadata"]["name"], ""), students)
+    last = last_pod(every)
+    said = told_at_end(last) if last and why and not told else ""
+    if said:
+        return End(told, said)
+    if last or not why:
+        return End(told, "nothing is known of its end: the log of its pod is lost", again=True)
+    killed = f"its Job ended without a result: {why}{why_killed(every)}"
+    return End(told, killed, again=len(students) > 1)
 
 
 def ended(item: Object) -> str | None:

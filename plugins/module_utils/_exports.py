@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _bulk, _snapshots
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._accounts import Account
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._disks import DRIVE_EXPORT_ANNOTATION, Disk
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
@@ -20,6 +20,10 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors impor
 Object = dict[str, Any]
 
 LATEST, FRESH = "latest", "fresh"
+# A new export is its folder and its list at least.
+LEAST_ITEMS = 2
+# Of the 500 000 items of a shared drive: when less is left somebody should look for another one.
+FEW_ITEMS = 50_000
 # What changes what an export has. Another value of one of them makes a new export of an unchanged disk.
 _SHAPING = ("owner", "folder", "exclude", "bundle", "prune")
 
@@ -161,6 +165,28 @@ def result(outcomes: Iterable[Outcome]) -> Object:
 
 
 _NAMED = 20
+
+
+def failure(told: Object) -> str:
+    """Return the sentence with which the module fails, given its result, empty where nothing failed."""
+    failed = {one["student"]: one["failed"] for one in told.get("failures", [])}
+    return _bulk.summary(failed, told["total"]) if failed else ""
+
+
+def see_room(items_left: int, new: int) -> None:
+    """Raise CoursehubError where a shared drive has no room for so many new exports."""
+    if items_left < LEAST_ITEMS * new:
+        raise CoursehubError(
+            f"the shared drive has room for {items_left} items, and {new} students have no export in it yet: it takes"
+            " 500 000 with its bin; set folder to another shared drive, or empty its bin"
+        )
+
+
+def few(items_left: int | None) -> list[str]:
+    """Return what is to be said of a shared drive that takes few more items, nothing where it takes many."""
+    if items_left is None or items_left >= FEW_ITEMS:
+        return []
+    return [f"the shared drive takes only {items_left} more items of 500 000: have another one made, or empty its bin"]
 
 
 def row(disk: Disk, now: datetime) -> Object:

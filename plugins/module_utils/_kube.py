@@ -120,27 +120,28 @@ class Kube:
         return self._read(self._open("GET", path, None, {}, patient=False))
 
     def text(self, path: str) -> str:
-        """Return an answer that is no JSON, as a log; it may fail."""
-        response = self._open("GET", path, None, {}, patient=False)
+        """Return an answer that is no JSON, as a log. A kubelet that is away is a server that stumbles."""
         try:
-            return str(response.read().decode("utf-8", "replace"))
-        except HTTPError as error:
-            raise BrokenOffError(f"the cluster at {self._host} broke off its answer: {error}") from error
-        finally:
-            response.release_conn()
+            data = self._whole(self._open("GET", path, None, {}))
+        except BrokenOffError:
+            data = self._whole(self._open("GET", path, None, {}))
+        return data.decode("utf-8", "replace")
 
     def merge(self, path: str, body: Object) -> Object:
         """Merge fields into an object, as RFC 7386 has it: those that are None go."""
         return self._read(self._open("PATCH", path, body, {"fieldManager": FIELD_MANAGER}, content="merge-patch+json"))
 
     def _read(self, response: Any) -> Object:
+        answer: Object = json.loads(self._whole(response))
+        return answer
+
+    def _whole(self, response: Any) -> bytes:
         try:
-            answer: Object = json.loads(response.read())
+            return bytes(response.read())
         except HTTPError as error:
             raise BrokenOffError(f"the cluster at {self._host} broke off its answer: {error}") from error
         finally:
             response.release_conn()
-        return answer
 
     def _open(
         self,

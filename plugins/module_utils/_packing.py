@@ -32,6 +32,13 @@ HEADROOM = 1.25
 # A kubelet takes 110 pods unless it is told otherwise, and has some of the cluster's own.
 PODS = 100
 
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "machine": {"type": "dict", "required": True},
+    "prices": {"type": "dict", "required": True},
+    "memory": {"type": "str", "required": True},
+    "cpu": {"type": "str", "required": True},
+}
+
 
 @dataclass(frozen=True)
 class Machine:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, sqrt
+from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._calendar import Meeting
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
@@ -22,6 +23,15 @@ _P95 = 1.645
 WARN_AT = 0.8
 # The rate is taken of so long a span before now: two students in it are no rush, and a rush is over soon.
 RATE_S = 600.0
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "early_s": {"type": "int", "default": 300},
+    "peak_s": {"type": "int", "default": 900},
+    "share": {"type": "float", "default": 1.0},
+    "core_nodes": {"type": "int", "required": True},
+    "limit_nodes": {"type": "int", "required": True},
+    "limit_spend": {"type": "float", "required": True},
+}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.drive
+  - coursehub.jupyterhub.drive.jobs
   - coursehub.jupyterhub.lock
   - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
@@ -67,15 +68,6 @@ options:
     type: list
     elements: str
     default: []
-  students_per_job:
-    description: Students in one Job. Each has a disk attached meanwhile, and a node takes so many. Those who each have
-      an account of their own are exported side by side, at most eight.
-    type: int
-    default: 5
-  concurrency:
-    description: Jobs at once. They share what Drive lets a project, and an identity, ask for.
-    type: int
-    default: 4
   writes_per_second:
     description: New or changed files that Drive takes of one account.
     type: float
@@ -84,17 +76,9 @@ options:
     description: What Drive takes of one account.
     type: float
     default: 805306368000
-  priority_class:
-    description: The PriorityClass of the Jobs' pods.
-    type: str
-    default: ""
   report:
     description: A file on the machine that runs this, into which each student's result is written as JSON.
     type: path
-  wait_timeout:
-    description: Seconds for all of it. What is not done then goes on with the next run.
-    type: int
-    default: 14400
 """
 
 EXAMPLES = r"""
@@ -216,6 +200,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _accounts,
     _disk_module,
     _export_run,
+    _exporter,
+    _exports,
     _lock,
 )
 
@@ -226,6 +212,7 @@ def main() -> None:
         argument_spec={
             **_disk_module.ARGUMENTS,
             **_accounts.ARGUMENTS,
+            **_exporter.ARGUMENTS,
             "snapshot": {"type": "str", "default": "latest"},
             "snapshot_class": {"type": "str"},
             "verify": {"type": "bool", "default": False},
@@ -233,14 +220,10 @@ def main() -> None:
             "prune": {"type": "bool", "default": False},
             "bundle": {"type": "str", "choices": ["auto", "never", "always"], "default": "auto"},
             "exclude": {"type": "list", "elements": "str", "default": []},
-            "students_per_job": {"type": "int", "default": 5},
-            "concurrency": {"type": "int", "default": 4},
             "writes_per_second": {"type": "float", "default": 2},
             "bytes_per_day": {"type": "float", "default": 805306368000},
-            "priority_class": {"type": "str", "default": ""},
             "report": {"type": "path"},
             "image": {"type": "str"},
-            "wait_timeout": {"type": "int", "default": 14400},
             **_lock.ARGUMENTS,
         },
         supports_check_mode=True,
@@ -249,7 +232,7 @@ def main() -> None:
         module,
         lambda course: _export_run.Run(course, module.params, module.check_mode),
         _lock.DRIVE_NAME,
-        _export_run.failure,
+        _exports.failure,
     )
 
 

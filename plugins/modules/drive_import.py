@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.drive
+  - coursehub.jupyterhub.drive.jobs
   - coursehub.jupyterhub.lock
   - coursehub.jupyterhub.progress
   - coursehub.jupyterhub.students
@@ -26,9 +27,7 @@ attributes:
     details: Shows the disks that were made, or would be.
 options:
   new_disk:
-    description:
-      - The beginning of the new disks' names, which end as those of the students' own. They carry no student's label,
-        so no other run touches them; they are removed as any claim is.
+    description: The beginning of the new disks' names, by O(coursehub.jupyterhub.student_disk_restore#module:new_disk).
     type: str
     required: true
   size:
@@ -47,22 +46,6 @@ options:
         Drive has it until it is pruned.
     type: bool
     default: false
-  students_per_job:
-    description: Students in one Job.
-    type: int
-    default: 5
-  concurrency:
-    description: Jobs at once.
-    type: int
-    default: 4
-  priority_class:
-    description: The PriorityClass of the Jobs' pods.
-    type: str
-    default: ""
-  wait_timeout:
-    description: Seconds for all of it.
-    type: int
-    default: 14400
 """
 
 EXAMPLES = r"""
@@ -133,6 +116,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _course,
     _disk_module,
     _disks,
+    _export_door,
     _exporter,
     _exporting,
     _imports,
@@ -171,9 +155,8 @@ class Run:
         roster = parameters["roster"]
         columns = _disks.read_lines(roster, sorted(self._wanted_columns)) if roster else {}
         accounts = _accounts.accounts(disks, parameters, columns)
-        exporter = _exporting.Exporter(self._course, "", deadline)
-        exporter.check_priority(parameters["priority_class"], parameters["concurrency"])
-        absent, wrong = exporter.secrets(accounts.values())
+        _export_door.check_priority(self._course, parameters["priority_class"], parameters["concurrency"])
+        absent, wrong = _export_door.secrets(self._course, accounts.values())
         if absent or wrong:
             no_key = [f"{why}: put what Google gave you there" for why in absent.values()]
             raise CoursehubError("; ".join([*no_key, *wrong.values()]))
@@ -183,16 +166,18 @@ class Run:
         }
         self._plan(bodies)
         todo = {student: bodies[student] for student, one in self._outcomes.items() if one.changed}
+        warnings: list[str] = []
         if todo and not self._check_mode:
             exporter = _exporting.Exporter(self._course, _workers.image(self._course, parameters), deadline)
             exporter.sweep()
             self._bring(exporter, todo, accounts, deadline)
+            warnings = exporter.warnings
         outcomes = list(self._outcomes.values())
         return {
             "changed": any(one.changed for one in outcomes),
             "students": [vars(one) for one in outcomes],
             "without_disk": [] if parameters["students"] else list(choice.without_disk),
-            **({"warnings": exporter.warnings} if exporter.warnings else {}),
+            **({"warnings": warnings} if warnings else {}),
             "diff": {"before": "", "after": "".join(f"{one.disk}\n" for one in outcomes if one.changed)},
         }
 
@@ -242,7 +227,7 @@ class Run:
                 try:
                     claims.create(_imports.on_node(bodies[student], node))
                     why = f"the new disk {name} got no volume: look why (kubectl describe pvc {name})"
-                    exporter.await_bound(name, why)
+                    exporter.disks.await_bound(name, why)
                     good.append(student)
                 except CoursehubError as error:
                     self._fail(student, str(error))
@@ -258,7 +243,7 @@ class Run:
                 api_address=parameters["api_address"],
                 priority_class=parameters["priority_class"],
             )
-            told = exporter.run(task)
+            told = exporter.jobs.run(task)
             for student in good:
                 self._note(claims, student, told[student])
 
@@ -289,16 +274,13 @@ def main() -> None:
         argument_spec={
             **_disk_module.ARGUMENTS,
             **_accounts.ARGUMENTS,
+            **_exporter.ARGUMENTS,
             "new_disk": {"type": "str", "required": True},
             "size": {"type": "str"},
             "storage_class": {"type": "str"},
             "partial": {"type": "bool", "default": False},
             "gone": {"type": "bool", "default": False},
-            "students_per_job": {"type": "int", "default": 5},
-            "concurrency": {"type": "int", "default": 4},
-            "priority_class": {"type": "str", "default": ""},
             "image": {"type": "str"},
-            "wait_timeout": {"type": "int", "default": 14400},
             **_lock.ARGUMENTS,
         },
         supports_check_mode=True,

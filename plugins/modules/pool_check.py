@@ -14,71 +14,14 @@ description:
     or a calendar or a list of classes can't be used. Asks no cluster, and never changes anything.
   - Warns of the address of a calendar that does not answer here, as it may answer the cluster, and of a limit of spend
     that servers without warm seats can exceed.
-requirements:
-  - icalendar (Python library)
-  - python-dateutil (Python library)
+extends_documentation_fragment:
+  - coursehub.jupyterhub.classes
+  - coursehub.jupyterhub.classes.pool
 options:
-  machine:
-    description: The machine, by O(coursehub.jupyterhub.seats#module:machine).
-    type: dict
-    required: true
-  prices:
-    description: The price of an hour of a node, by type.
-    type: dict
-    required: true
-  memory:
-    description: The memory that a server asks for when it starts.
-    type: str
-    required: true
-  cpu:
-    description: The cores that a server asks for when it starts.
-    type: str
-    required: true
-  core_nodes:
-    description: How many nodes the core pool has.
-    type: int
-    required: true
-  limit_nodes:
-    description: How many nodes there may be at most, the core pool's among them.
-    type: int
-    required: true
-  limit_spend:
-    description: How much a day may cost at most.
-    type: float
-    required: true
-  calendar:
-    description: The calendar, by O(coursehub.jupyterhub.seats#module:calendar).
-    type: str
-    default: ""
-  classes:
-    description: The classes, by O(coursehub.jupyterhub.seats#module:classes).
-    type: list
-    elements: dict
-    default: []
-  time_zone:
-    description: The time zone of O(classes), and of events that name none.
-    type: str
-    default: UTC
-  class_seats:
-    description: How many seats an event needs whose description does not say so. 0 means that it must.
-    type: int
-    default: 0
   boot_s:
     description: Seconds from the order of a node until a server can start on it.
     type: int
     default: 0
-  early_s:
-    description: Seconds before a class by which its seats are warm.
-    type: int
-    default: 300
-  peak_s:
-    description: Seconds after a class's begin at which seats that nobody took are let go.
-    type: int
-    default: 900
-  share:
-    description: The part of a class that comes.
-    type: float
-    default: 1.0
   floor:
     description: The least memory that a server asks for that is resized. Without it none is.
     type: str
@@ -183,21 +126,10 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "machine": {"type": "dict", "required": True},
-            "prices": {"type": "dict", "required": True},
-            "memory": {"type": "str", "required": True},
-            "cpu": {"type": "str", "required": True},
-            "core_nodes": {"type": "int", "required": True},
-            "limit_nodes": {"type": "int", "required": True},
-            "limit_spend": {"type": "float", "required": True},
-            "calendar": {"type": "str", "default": ""},
-            "classes": {"type": "list", "elements": "dict", "default": []},
-            "time_zone": {"type": "str", "default": "UTC"},
-            "class_seats": {"type": "int", "default": 0},
+            **_classes.ARGUMENTS,
+            **_packing.ARGUMENTS,
+            **_seats.ARGUMENTS,
             "boot_s": {"type": "int", "default": 0},
-            "early_s": {"type": "int", "default": 300},
-            "peak_s": {"type": "int", "default": 900},
-            "share": {"type": "float", "default": 1.0},
             "zones": {"type": "list", "elements": "str", "default": []},
             "regional_disks": {"type": "bool", "default": False},
             **{word: {"type": "str", "default": ""} for word in ("floor", "ceiling", "server_limit")},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -16,6 +17,8 @@ MOST_BYTES = 4096
 MOST_NAMES = 5
 MOST_LETTERS = 80
 PROGRESS_S = 10
+# As a shell tells of SIGTERM: a Job runs such a pod again, and not one whose students did not end well (1).
+TOLD_TO_END = 128 + signal.SIGTERM
 _SAYING = threading.Lock()
 FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -9,8 +9,9 @@ import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 from tests.e2e.autoscaler.conftest import within
-from tests.e2e.cluster import HUB, STUDENTS, Cluster
+from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.playbook import module
+from tests.e2e.schedules import run_now
 from tests.e2e.student import Student
 
 # More than a server asks for when it starts. Every page of it is written, so that it is in use.
@@ -82,30 +83,6 @@ def test_a_running_server_asks_for_what_it_uses(cluster: Cluster, alice: Student
     ("name", "sentence"), [("seats", "seats are to be warm, by buffer"), ("resize", "servers resized")]
 )
 def test_a_schedule_works_with_the_rights_that_it_has(cluster: Cluster, name: str, sentence: str) -> None:
-    schedule = cluster.kube.get("batch/v1", "CronJob", name, HUB)
-    assert schedule is not None
-    job = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": f"{name}-tests", "namespace": HUB},
-        "spec": schedule["spec"]["jobTemplate"]["spec"],
-    }
-    cluster.kube.create(job)
-    try:
-
-        def ended(jobs: list[dict[str, Any]]) -> bool:
-            conditions = [
-                one["type"]
-                for each in jobs
-                if each["metadata"]["name"] == f"{name}-tests"
-                for one in each.get("status", {}).get("conditions") or []
-            ]
-            return "Complete" in conditions or "Failed" in conditions
-
-        cluster.wait("batch/v1", "Job", HUB, ended, 120)
-        (pod,) = cluster.pods(HUB, f"job-name={name}-tests")
-        said = cluster.log(pod["metadata"]["name"], HUB)
-        assert sentence in said, said[-3000:]
-    finally:
-        cluster.delete("batch/v1", "Job", f"{name}-tests", HUB, propagationPolicy="Foreground")
+    _pod, said = run_now(cluster, name, 120)
+    assert sentence in said, said[-3000:]
     assert cluster.kube.get("v1", "ConfigMap", name, STUDENTS) is not None

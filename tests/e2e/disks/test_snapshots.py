@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.e2e.cluster import HUB, STUDENTS, Cluster
 from tests.e2e.disks.conftest import Home, Module
 from tests.e2e.playbook import module
+from tests.e2e.schedules import run_now
 
 SNAPSHOTS = ("snapshot.storage.k8s.io/v1", "VolumeSnapshot")
 
@@ -86,32 +86,10 @@ def test_each_schedule_runs_in_the_cluster_with_rights_of_its_own(
     schedule = cluster.kube.get("batch/v1", "CronJob", schedule_name, HUB)
     assert schedule is not None
     assert schedule["spec"]["concurrencyPolicy"] == "Forbid"
-    name = f"{schedule_name}-{uuid.uuid4().hex[:6]}"
-    job = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": HUB},
-        "spec": {**schedule["spec"]["jobTemplate"]["spec"], "backoffLimit": 0},
-    }
-    cluster.apply(job)
-
-    def ended(jobs: list[dict[str, Any]]) -> bool:
-        return any(
-            one["metadata"]["name"] == name
-            and {c["type"] for c in one["status"].get("conditions", []) if c["status"] == "True"}
-            & {"Complete", "Failed"}
-            for one in jobs
-        )
-
-    try:
-        cluster.wait("batch/v1", "Job", HUB, ended, 180)
-        (pod,) = cluster.pods(HUB, f"batch.kubernetes.io/job-name={name}")
-        log = cluster.log(pod["metadata"]["name"], HUB)
-        assert pod["status"]["phase"] == "Succeeded", log
-        assert said in log
-        assert schedule_name != "snapshots" or names(cluster, home.student.name) != []
-    finally:
-        cluster.delete("batch/v1", "Job", name, HUB, propagationPolicy="Background")
+    pod, log = run_now(cluster, schedule_name, 180)
+    assert pod["status"]["phase"] == "Succeeded", log
+    assert said in log
+    assert schedule_name != "snapshots" or names(cluster, home.student.name) != []
 
 
 def test_the_schedules_account_can_not_touch_a_disk(cluster: Cluster) -> None:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import ApiError
 
 from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.disks.bare import Bare, bare_disks
-from tests.e2e.drive_export.drive import ADDRESS, Drive
-from tests.e2e.drive_export.homes import Homes, secret
+from tests.e2e.drive_export.drive import ADDRESS, Drive, account
+from tests.e2e.drive_export.homes import Homes, consenting
 from tests.e2e.playbook import module
 
 Module = Callable[..., dict[str, Any]]
 COUNT = 30
 WRITES_PER_SECOND = 5
-
-
-def account(student: str) -> str:
-    return f"{student}@uni.example"
 
 
 @pytest.fixture(scope="session")
@@ -57,16 +51,9 @@ def homes(cluster: Cluster, disks: Bare, drive: Drive) -> Iterator[Homes]:
     """Homes with files. Each student has a Drive and has consented; the Drive of the last one is full."""
     # A write in a fifth of a second, and not the half that is seen at Google: thirty homes in minutes.
     drive.admin("PATCH", "/limits", user_writes_per_second=WRITES_PER_SECOND, listing_delay_s=1)
-    full = disks.students[-1]
-    for student in disks.students:
-        drive.admin("POST", "/users", email=account(student), **({"storage_bytes": 0} if student == full else {}))
-        cluster.apply(secret(student, drive.consent(account(student))))
-    made = Homes(cluster, disks.students)
-    made.write()
-    yield made
-    for student in disks.students:
-        with suppress(ApiError):
-            cluster.delete("v1", "Secret", f"drive-consent-{student}", STUDENTS)
+    with consenting(cluster, drive, disks.students) as made:
+        drive.admin("POST", "/users", email=account(disks.students[-1]), storage_bytes=0)
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.e2e.cluster import Cluster
 
 NAMESPACE = "drive-lab"
+POD = "app.kubernetes.io/name=drive"
 ADDRESS = f"http://drive.{NAMESPACE}.svc:8080"
 DRIVE_FILE = "https://www.googleapis.com/auth/drive.file"
 _ASK = """
@@ -20,6 +23,21 @@ try:
 except urllib.error.HTTPError as error:
     print(json.dumps({"refused": error.read().decode()}))
 """
+# By its own words: those of the process that looks for it are not among them. The first process passes signals on.
+_SIGNAL = """
+import os, signal, sys
+for number in filter(str.isdigit, os.listdir("/proc")):
+    with open(f"/proc/{number}/cmdline", "rb") as file:
+        words = file.read().split(bytes(1))
+    if number != "1" and b"drive_emulator" in words:
+        os.kill(int(number), getattr(signal, sys.argv[1]))
+        print("it has it")
+"""
+
+
+def account(student: str) -> str:
+    """Return what a student is called in the lab's Drive."""
+    return f"{student}@uni.example"
 
 
 class Drive:
@@ -30,13 +48,44 @@ class Drive:
 
     def admin(self, verb: str, path: str, **values: Any) -> dict[str, Any]:
         """Ask the port for tests; AssertionError where it refuses."""
-        (pod,) = self._cluster.pods(NAMESPACE, "app.kubernetes.io/name=drive")
-        body = json.dumps(values) if values else ""
-        said = self._cluster.run_python(pod["metadata"]["name"], _ASK, verb, path, body, namespace=NAMESPACE)
+        said = self._run(_ASK, verb, path, json.dumps(values) if values else "")
         # What comes over the stream of a command is made a dict's text by its client where it looks like JSON.
         answer: dict[str, Any] = json.loads(said) if said.lstrip().startswith('{"') else _literal(said)
         assert "refused" not in answer, f"{verb} {path}: {answer}"
         return answer
+
+    @property
+    def node(self) -> str:
+        """The node that it runs on."""
+        (pod,) = self._cluster.pods(NAMESPACE, POD)
+        return str(pod["spec"]["nodeName"])
+
+    def _run(self, program: str, *words: str) -> str:
+        (pod,) = self._cluster.pods(NAMESPACE, POD)
+        return self._cluster.run_python(pod["metadata"]["name"], program, *words, namespace=NAMESPACE)
+
+    @contextmanager
+    def faults(self, *rules: dict[str, Any]) -> Iterator[None]:
+        """Let calls go wrong by these rules meanwhile."""
+        try:
+            for rule in rules:
+                self.admin("POST", "/faults", **rule)
+            yield
+        finally:
+            self.admin("DELETE", "/faults")
+
+    def have_struck(self) -> bool:
+        """Tell whether each of the rules has met a call."""
+        return all(rule["struck"] for rule in self.admin("GET", "/faults")["faults"])
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it answer nothing, as when the network drops all that is sent. What it knows is in memory, and stays."""
+        assert "it has it" in self._run(_SIGNAL, "SIGSTOP")
+        try:
+            yield
+        finally:
+            assert "it has it" in self._run(_SIGNAL, "SIGCONT")
 
     def consent(self, email: str) -> dict[str, str]:
         """Return the file that is stored of a user who consents."""
@@ -58,6 +107,10 @@ class Drive:
         """Return how often a method was called since the counters were reset."""
         rows = self.admin("GET", "/counters")["calls"]
         return sum(row["count"] for row in rows if row["method"] == method)
+
+    def received(self, student: str) -> int:
+        """Return how many bytes of contents came from a student since the counters were reset."""
+        return int(self.admin("GET", "/counters")["uploaded_bytes"].get(account(student), 0))
 
     def sent(self) -> int:
         """Return how often contents were sent since the counters were reset."""

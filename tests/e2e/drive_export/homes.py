@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import ApiError
 
 from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.disks.pods import tools_image
+from tests.e2e.drive_export.drive import Drive, account
+
+# In each home: 9 notebooks, 4 other files, 4 folders; in Drive also the folder of the export, its list, and the top of
+# the student's Drive, which is made when it is first used.
+FILES, FOLDERS = 13, 4
+IN_DRIVE = FILES + FOLDERS + 3
 
 _WRITE = r"""
 import os, sys
@@ -52,6 +60,15 @@ for student in os.listdir("/disks"):
 os.sync()
 print("written")
 """
+_LARGE = r"""
+import os, sys
+student, size = sys.argv[1:]
+with open(f"/disks/{student}/large.bin", "wb") as file, open("/dev/urandom", "rb") as noise:
+    file.write(noise.read(int(size)))
+    file.flush()
+    os.fsync(file.fileno())
+print("written")
+"""
 _READ = r"""
 import hashlib, json, os
 found = {}
@@ -92,6 +109,10 @@ class Homes:
     def add(self, turn: str) -> None:
         """Write six new files into each, which take a student's Drive three seconds."""
         self._run(_ADD, turn)
+
+    def add_large(self, student: str, size: int) -> None:
+        """Write a file of so many bytes into one home."""
+        self._run(_LARGE, student, str(size))
 
     def read(self) -> dict[str, str]:
         """Return what stands for all that is in each home: names, kinds, modes, times and contents; and how many."""
@@ -153,6 +174,22 @@ def _pod(cluster: Cluster, claims: dict[str, str]) -> Iterator[str]:
     finally:
         cluster.delete("v1", "Pod", name, STUDENTS)
         cluster.wait("v1", "Pod", STUDENTS, lambda pods: all(p["metadata"]["name"] != name for p in pods), 120)
+
+
+@contextmanager
+def consenting(cluster: Cluster, drive: Drive, students: Sequence[str]) -> Iterator[Homes]:
+    """Homes with files, of students who each have a Drive and have consented; at the end the consents go."""
+    try:
+        for student in students:
+            drive.admin("POST", "/users", email=account(student))
+            cluster.apply(secret(student, drive.consent(account(student))))
+        homes = Homes(cluster, students)
+        homes.write()
+        yield homes
+    finally:
+        for student in students:
+            with suppress(ApiError):
+                cluster.delete("v1", "Secret", f"drive-consent-{student}", STUDENTS)
 
 
 def secret(student: str, consent: dict[str, str]) -> dict[str, Any]:

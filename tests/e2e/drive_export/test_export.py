@@ -6,7 +6,6 @@ The tests build on one another, in this order: a second export needs a first one
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,47 +14,14 @@ import pytest
 
 from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.disks.bare import Bare
-from tests.e2e.drive_export.conftest import COUNT, Module, account
-from tests.e2e.drive_export.drive import Drive
-from tests.e2e.drive_export.homes import Homes
-from tests.e2e.playbook import module, start
+from tests.e2e.drive_export.conftest import COUNT, Module
+from tests.e2e.drive_export.drive import Drive, account
+from tests.e2e.drive_export.homes import FILES, IN_DRIVE, Homes
+from tests.e2e.drive_export.runs import CLAIM, Background, failed, kill_pods, nothing_left_over
+from tests.e2e.playbook import module
 
 pytestmark = pytest.mark.slow
-Object = dict[str, Any]
-EXPORTER = "coursehub.jupyterhub/exporter"
-CLAIM = ("v1", "PersistentVolumeClaim")
-# In each home: 9 notebooks, 4 other files, 4 folders; in Drive also the folder of the export, its list, and the top of
-# the student's Drive, which is made when it is first used.
-IN_DRIVE = 13 + 4 + 3
-
-
-def nothing_left_over(cluster: Cluster) -> None:
-    """Check that no Job of the exporter is there, no pod of one, no clone, and no volume of a clone."""
-    assert cluster.kube.list("batch/v1", "Job", STUDENTS, labelSelector=EXPORTER) == []
-    assert cluster.kube.list(*CLAIM, STUDENTS, labelSelector="coursehub.jupyterhub/drive=clone") == []
-    cluster.wait("v1", "Pod", STUDENTS, lambda pods: not any(EXPORTER in _labels(pod) for pod in pods), 60)
-
-    def gone(volumes: list[Object]) -> bool:
-        return not any((v["spec"].get("claimRef") or {}).get("name", "").startswith("export-disk-") for v in volumes)
-
-    cluster.wait("v1", "PersistentVolume", None, gone, 120)
-
-
-def _labels(item: Object) -> dict[str, str]:
-    return item["metadata"].get("labels") or {}
-
-
-def failed(told: Object) -> list[str]:
-    """Return the students of whom a run said that they failed."""
-    assert "failures" in told, told.get("msg", told)
-    return [one["student"] for one in told["failures"]]
-
-
-def wait_for(what: str, seconds: float, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"{what}: not in {seconds} s"
-        time.sleep(0.5)
+IN_BACKGROUND = {"bundle": "never", "concurrency": 3}
 
 
 def test_all_are_exported_and_the_one_whose_drive_is_full_is_named(
@@ -109,7 +75,7 @@ def test_what_comes_back_is_what_was_there(
     told = module("drive_import", **arguments, students=disks.students, new_disk="back", size="64Mi")
     try:
         assert "msg" not in told, told["msg"]
-        assert all(one["files"] == 13 for one in told["students"])
+        assert all(one["files"] == FILES for one in told["students"])
         assert Homes(cluster, disks.students, "back-disk-").read() == homes.read()
         again = module("drive_import", **arguments, students=disks.students, new_disk="back", size="64Mi")
         assert again["changed"] is False
@@ -126,29 +92,7 @@ def test_what_comes_back_is_what_was_there(
 def test_what_is_known_of_each_export_is_told(place: dict[str, Any], disks: Bare) -> None:
     told = module("drive_export_info", **place, students=disks.students)
     assert told["never_exported"] == []
-    assert all((one["files"], one["problems"]) == (13, 0) for one in told["students"])
-
-
-def _started(tmp_path: Path, drive: Drive, disks: Bare, arguments: dict[str, Any], seconds: float = 240) -> Any:
-    """Start an export of all in a process of its own; return it when something was sent."""
-    drive.admin("DELETE", "/counters")
-    told = {**arguments, "students": disks.students, "bundle": "never", "concurrency": 3}
-    process = start("drive_export", tmp_path / "arguments.json", **told)
-
-    def sends() -> bool:
-        assert process.poll() is None, process.communicate()[0][-2000:]
-        return drive.sent() >= 5
-
-    wait_for("something is sent", seconds, sends)
-    return process
-
-
-def _exporting(cluster: Cluster) -> list[str]:
-    return [
-        pod["metadata"]["name"]
-        for pod in cluster.pods(STUDENTS, f"{EXPORTER}=export")
-        if pod["status"].get("phase") == "Running"
-    ]
+    assert all((one["files"], one["problems"]) == (FILES, 0) for one in told["students"])
 
 
 def test_a_pod_that_is_killed_is_followed_by_one_that_goes_on(
@@ -162,12 +106,10 @@ def test_a_pod_that_is_killed_is_followed_by_one_that_goes_on(
 ) -> None:
     homes.add("before a pod is killed")
     snapshot()
-    process = _started(tmp_path, drive, disks, arguments)
-    for pod in _exporting(cluster):
-        cluster.delete("v1", "Pod", pod, STUDENTS, gracePeriodSeconds=0)
-    said, _error = process.communicate(timeout=900)
-    told = json.loads(said)
-    assert (process.returncode, failed(told)) == (0, []), said[-2000:]
+    with Background(tmp_path, drive, {**arguments, "students": disks.students, **IN_BACKGROUND}) as run:
+        run.sends()
+        kill_pods(cluster)
+        assert failed(run.ended()) == []
     nothing_left_over(cluster)
 
 
@@ -184,9 +126,8 @@ def test_a_run_that_is_killed_is_gone_on_with_by_the_next(
     before = drive.files()
     homes.add("before a run is killed")
     snapshot()
-    process = _started(tmp_path, drive, disks, arguments)
-    process.kill()
-    process.wait(timeout=30)
+    with Background(tmp_path, drive, {**arguments, "students": disks.students, **IN_BACKGROUND}) as run:
+        run.sends()
     # It waits until the killed one's lock has ended, and removes its Jobs and clones.
     assert failed(export(verify=True, look=True)) == []
     # Six files each, and none of them twice.

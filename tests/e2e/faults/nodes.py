@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from tests.e2e.cluster import Cluster, Object, says_ready
 from tests.e2e.faults.waits import seconds_until
+from tests.e2e.outages import on_control_plane, stopped
 
 # It can't be stopped: nobody would start anything.
 CONTROL_PLANE = f"{os.environ.get('COURSEHUB_NAME', '')}-control-plane"
 # In a cloud this is not on students' nodes.
 STORAGE_CONTROLLER = "app.kubernetes.io/name=storage-controller"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
 def addresses(cluster: Cluster) -> list[str]:
@@ -51,7 +54,7 @@ def well_again(cluster: Cluster, namespace: str) -> Callable[[], bool]:
 
 
 def out_of_service(node: Object) -> bool:
-    return any(taint["key"] == "node.kubernetes.io/out-of-service" for taint in node["spec"].get("taints", []))
+    return any(taint["key"] == OUT_OF_SERVICE for taint in node["spec"].get("taints", []))
 
 
 def move_away_from(cluster: Cluster, node: str, namespace: str, *selectors: str) -> None:
@@ -65,11 +68,44 @@ def bring_to(cluster: Cluster, node: str, namespace: str, *selectors: str) -> No
     _move(cluster, [name for name in names if name != node], namespace, selectors)
 
 
-def _move(cluster: Cluster, nodes: Collection[str], namespace: str, selectors: Sequence[str]) -> None:
+@contextmanager
+def closed(cluster: Cluster, nodes: Collection[str]) -> Iterator[None]:
+    """Let no pod that is made meanwhile come to these nodes."""
     paths = [cluster.kube.path("v1", "Node", None, node) for node in nodes]
     for path in paths:
         cluster.kube.merge(path, {"spec": {"unschedulable": True}})
     try:
+        yield
+    finally:
+        for path in paths:
+            cluster.kube.merge(path, {"spec": {"unschedulable": False}})
+
+
+@contextmanager
+def lost(cluster: Cluster, node: str) -> Iterator[None]:
+    """Stop a node without a word, and have somebody say that it is off who knows. At the end it is in service again."""
+
+    def ready() -> bool:
+        found = cluster.kube.get("v1", "Node", node)
+        return found is not None and says_ready(found)
+
+    try:
+        with stopped(node):
+            # Kubernetes notices after most of a minute, and believes no taint before.
+            seconds_until(lambda: not ready(), 120)
+            _taint(node, f"{OUT_OF_SERVICE}=off:NoExecute")
+            yield
+    finally:
+        seconds_until(ready, 120)
+        _taint(node, f"{OUT_OF_SERVICE}-")
+
+
+def _taint(node: str, what: str) -> None:
+    on_control_plane("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "taint", "nodes", node, what)
+
+
+def _move(cluster: Cluster, nodes: Collection[str], namespace: str, selectors: Sequence[str]) -> None:
+    with closed(cluster, nodes):
         for selector in selectors:
             for pod in cluster.pods(namespace, selector):
                 if pod["spec"].get("nodeName") in nodes:
@@ -82,6 +118,3 @@ def _move(cluster: Cluster, nodes: Collection[str], namespace: str, selectors: S
             ),
             180,
         )
-    finally:
-        for path in paths:
-            cluster.kube.merge(path, {"spec": {"unschedulable": False}})

@@ -26,12 +26,10 @@ from types import FrameType
 from typing import Any
 
 from .. import result
-from ..result import FailedError, because, say, shown
-from . import bundle, importing, request, runs
+from ..result import TOLD_TO_END, FailedError, because, say, shown
+from . import awake, bundle, importing, request, runs
 
 _COMMANDS = tuple(request.NEEDED)
-# As a shell tells of SIGTERM: a Job runs such a pod again, and not one whose students did not end well (1).
-_TOLD_TO_END = 128 + signal.SIGTERM
 # A folder in a folder in a folder: a descriptor for each, and for each thread.
 _MOST_DESCRIPTORS = 65536
 
@@ -135,7 +133,7 @@ def main(words: list[str]) -> int:
         outcome, failed = error.details, str(error)
     except (StoppedError, KeyboardInterrupt):
         failed = "it was told to end before it was done: run it again, it goes on where it was"
-        code = _TOLD_TO_END
+        code = TOLD_TO_END
     except Exception as error:
         failed = f"unexpected {type(error).__name__}: nothing more is known: report this with the pod's log"
     if failed:
@@ -151,8 +149,9 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    awake.WATCH.start()
     ended = main(sys.argv[1:])
-    if ended == _TOLD_TO_END:
+    if ended == TOLD_TO_END:
         # Threads are still at work. Python would wait for none of them, but may abort (134) while one of them prints.
         sys.stdout.flush()
         os._exit(ended)

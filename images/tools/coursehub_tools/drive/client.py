@@ -23,8 +23,8 @@ from googleapiclient.errors import HttpError
 from googleapiclient.http import build_http
 
 from ..result import shown
+from . import awake, reasons
 from . import pacer as pace
-from . import reasons
 from .pacer import Pacer
 from .reasons import Rule, Treatment
 
@@ -180,6 +180,8 @@ class Client:
         self._pacer.wait(units, write=write)
         with self._lock:
             self.calls += 1
+        # Last of all: of what is asked for when it is frozen after this, the id was in the journal before.
+        awake.WATCH.see()
         try:
             return ask()
         except RefreshError as error:

@@ -95,3 +95,41 @@ def test_a_pod_is_on_its_way_out_from_when_it_should_have_ended() -> None:
     now = _disks.parse_time("2026-11-24T10:05:00Z")
     assert _exporter_pods.going_s({"metadata": {"deletionTimestamp": "2026-11-24T10:00:00Z"}}, now) == 300
     assert _exporter_pods.going_s({"metadata": {}}, now) == 0
+
+
+def told(name: str) -> str:
+    return json.dumps({"student": name, "outcome": "complete"}) + "\n"
+
+
+def named(name: str, created: str, code: int | None, **terminated: object) -> dict[str, object]:
+    state = {"terminated": {"exitCode": code, **terminated}} if code is not None else {"running": {}}
+    metadata = {"name": name, "creationTimestamp": created}
+    return {"metadata": metadata, "status": {"containerStatuses": [{"state": state}]}}
+
+
+def test_what_each_pod_of_a_job_told_counts() -> None:
+    pods = [named("second", "2", 0), named("first", "1", 137)]
+    end = _exporter_pods.end(pods, {"first": told("ann"), "second": told("bob")}, ["ann", "bob"], "")
+    assert sorted(end.told) == ["ann", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("pods", "why", "reason", "again"),
+    [
+        # It ended, and its log is lost: another Job tells it again.
+        ([named("one", "1", 0)], "", "the log of its pod is lost", True),
+        ([], "", "the log of its pod is lost", True),
+        # It refused all of its request: another Job would too.
+        ([named("one", "1", 1, message='{"failed": "no such folder"}')], "it failed", "no such folder", False),
+        # It was killed again and again: perhaps for one of them.
+        ([named("one", "1", 137, reason="OOMKilled")], "too often", "takes more memory than the 512Mi", True),
+    ],
+)
+def test_why_a_job_told_of_nobody(pods: list[dict[str, object]], why: str, reason: str, again: bool) -> None:
+    end = _exporter_pods.end(pods, {}, ["ann", "bob"], why)
+    assert (end.told, end.again) == ({}, again)
+    assert reason in end.reason
+
+
+def test_one_who_was_alone_in_a_job_that_was_killed_has_no_other() -> None:
+    assert not _exporter_pods.end([named("one", "1", 137)], {}, ["ann"], "too often").again

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exports, _snapshots
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._accounts import Account
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,3 +115,21 @@ def test_what_is_told_is_short_and_counts_all() -> None:
     assert (told["total"], told["exported"], told["unchanged"]) == (2002, 2000, 1)
     assert told["failures"] == [{"student": "bad", "failed": "full", "until": "tomorrow"}]
     assert (len(told["problems"]), told["students_with_problems"]) == (20, 2000)
+
+
+def test_room_in_a_shared_drive_is_for_new_exports_alone() -> None:
+    _exports.see_room(0, 0)
+    _exports.see_room(2, 1)
+    with pytest.raises(CoursehubError, match="has room for 3 items, and 2 students have no export in it yet"):
+        _exports.see_room(3, 2)
+
+
+def test_few_items_left_are_said() -> None:
+    assert _exports.few(None) == _exports.few(50_000) == []
+    assert "takes only 49999 more items" in _exports.few(49_999)[0]
+
+
+def test_a_run_fails_where_a_student_does() -> None:
+    assert _exports.failure({"total": 2, "failures": []}) == ""
+    sentence = _exports.failure({"total": 2, "failures": [{"student": "ann", "failed": "full"}]})
+    assert sentence.startswith("1 of 2 students failed: ann: full")

@@ -168,6 +168,18 @@ def test_what_is_behind_the_server_is_not_waited_for(kube: Kube, api: Api) -> No
     assert len(api.asked) == 2
 
 
+@pytest.mark.usefixtures("outage")
+def test_a_log_is_asked_for_again_while_the_kubelet_is_away(kube: Kube, api: Api) -> None:
+    kube.request("GET", PODS)
+    api.logs[f"{PODS}/one"] = ({"said": "this"},)
+    away = refused(500, "dial tcp 10.0.0.3:10250: connection refused")
+    api.answer_next("GET", f"{PODS}/one/log", away, Answer(body={"cut": True}, cut=True), away)
+    assert kube.text(f"{PODS}/one/log") == '{"said": "this"}\n'
+    with pytest.raises(ApiError):
+        kube.text(f"{PODS}/gone/log")
+    assert api.asked_for("GET").count(f"{PODS}/gone/log") == 1
+
+
 def test_nobody_answers(tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
     # Port 1 of loopback: nothing listens there, and nothing may without root.

@@ -12,15 +12,18 @@ import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _disks,
     _exporter,
-    _exporting,
+    _exporter_disks,
+    _exporter_jobs,
     _exports,
+    _kube,
     _slots,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_run import Run, failure
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_run import Run
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._exports import failure
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 
-from tests.unit.plugins.api import Answer, Api
+from tests.unit.plugins.api import Answer, Api, refused
 from tests.unit.plugins.disks import NAMESPACE, claim, snapshot
 from tests.unit.plugins.drive import JOBS, SECRETS, Jobs, command_of, request_of, told
 from tests.unit.plugins.modules.students import CHOICE, LAST_START, Students
@@ -271,6 +274,18 @@ def test_a_log_that_is_lost_makes_one_more_job_a_student(course: Course, lost: i
     assert course.left_over() == []
 
 
+def test_a_kubelet_that_is_away_for_a_moment_makes_no_job_more(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kube, "OUTAGE_INTERVAL_S", 0.01)
+
+    def perform(job: Object, command: str, asked: Object) -> list[Object | None]:
+        away = refused(500, "dial tcp 10.0.0.3:10250: connection refused")
+        course.api.answer_next("GET", f"{PODS}/{job['metadata']['name']}-abcde/log", *[away] * 10)
+        return [told(command, one) for one in asked["students"]]
+
+    course.jobs.perform = perform
+    assert (course.run()["failures"], len(course.jobs.requests("export"))) == ([], 1)
+
+
 def test_what_the_exporter_says_of_its_whole_request_is_each_students(course: Course) -> None:
     course.jobs.answer = lambda command, asked: None if command == "export" else told(command, asked)
     assert [one["failed"] for one in course.run()["failures"]] == ["some", "some"]
@@ -375,7 +390,7 @@ def test_past_the_timeout_nothing_is_begun(course: Course, monkeypatch: pytest.M
     course.jobs.answer = answer
     result = course.run(students_per_job=1)
     assert result["exported"] == 1
-    assert [(one["student"], one["failed"]) for one in result["failures"]] == [("bob", _exporting.NOT_DONE)]
+    assert [(one["student"], one["failed"]) for one in result["failures"]] == [("bob", _exporter_jobs.NOT_DONE)]
     assert (made(course), course.left_over()) == (["drive-state-0", "export-disk-ann"], [])
 
 
@@ -404,8 +419,9 @@ def test_a_disk_that_is_only_called_as_a_clone_is_left_alone(course: Course) -> 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for some minutes in vain is given up at once."""
-    for name in ("LOOK_S", "START_S", "BOUND_S", "CLEANING_S"):
-        monkeypatch.setattr(_exporting, name, 0.05)
+    for name in ("LOOK_S", "START_S", "CLEANING_S"):
+        monkeypatch.setattr(_exporter_jobs, name, 0.05)
+    monkeypatch.setattr(_exporter_disks, "BOUND_S", 0.05)
 
 
 def first(student: str, hold: Object) -> Callable[[Object], Object | None]:
@@ -456,7 +472,7 @@ def test_a_job_that_waits_for_a_node_is_waited_for(course: Course, monkeypatch: 
     monkeypatch.setattr(time, "monotonic", monotonic)
     course.jobs.hold = hold
     (failed,) = course.run(students_per_job=1, students=["ann"], all_students=False, wait_timeout=100)["failures"]
-    assert failed["failed"] == _exporting.NOT_DONE
+    assert failed["failed"] == _exporter_jobs.NOT_DONE
     assert late[0] > 90
 
 

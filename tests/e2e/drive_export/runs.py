@@ -1,0 +1,104 @@
+"""Runs of exports that something happens to, and what is to be seen of them afterwards."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.drive_export.drive import Drive
+from tests.e2e.playbook import start
+
+Object = dict[str, Any]
+EXPORTER = "coursehub.jupyterhub/exporter"
+CLAIM = ("v1", "PersistentVolumeClaim")
+
+
+def nothing_left_over(cluster: Cluster) -> None:
+    """Check that no Job of the exporter is there, no pod of one, no clone, and no volume of a clone."""
+    assert cluster.kube.list("batch/v1", "Job", STUDENTS, labelSelector=EXPORTER) == []
+    assert cluster.kube.list(*CLAIM, STUDENTS, labelSelector="coursehub.jupyterhub/drive=clone") == []
+    cluster.wait("v1", "Pod", STUDENTS, lambda pods: not any(EXPORTER in _labels(pod) for pod in pods), 60)
+
+    def gone(volumes: list[Object]) -> bool:
+        return not any((v["spec"].get("claimRef") or {}).get("name", "").startswith("export-disk-") for v in volumes)
+
+    cluster.wait("v1", "PersistentVolume", None, gone, 120)
+
+
+def _labels(item: Object) -> dict[str, str]:
+    return item["metadata"].get("labels") or {}
+
+
+def failed(told: Object) -> list[str]:
+    """Return the students of whom a run said that they failed."""
+    assert "failures" in told, told.get("msg", told)
+    return [one["student"] for one in told["failures"]]
+
+
+def wait_for(what: str, seconds: float, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"{what}: not in {seconds} s"
+        time.sleep(0.5)
+
+
+class Background:
+    """A run in a process of its own, which is killed where it is still at work at the end."""
+
+    def __init__(self, tmp_path: Path, drive: Drive, arguments: Object) -> None:
+        drive.admin("DELETE", "/counters")
+        self._drive = drive
+        self._process: subprocess.Popen[str] = start("drive_export", tmp_path / "arguments.json", **arguments)
+
+    def __enter__(self) -> Background:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.kill()
+
+    def at_work(self) -> bool:
+        return self._process.poll() is None
+
+    def still(self, what: str, done: Callable[[], bool], seconds: float = 240) -> None:
+        """Wait until something is so while the run is at work; fail where that ends first."""
+
+        def so() -> bool:
+            assert self.at_work(), self._process.communicate()[0][-2000:]
+            return done()
+
+        wait_for(what, seconds, so)
+
+    def sends(self) -> None:
+        """Wait until something is sent."""
+        self.still("something is sent", lambda: self._drive.sent() >= 5)
+
+    def ended(self, seconds: float = 900) -> Object:
+        """Wait until it has ended well; return what it told."""
+        said, _error = self._process.communicate(timeout=seconds)
+        assert self._process.returncode == 0, said[-2000:]
+        told: Object = json.loads(said)
+        return told
+
+    def kill(self) -> None:
+        """Kill it, as it is."""
+        if self.at_work():
+            self._process.kill()
+            self._process.communicate(timeout=30)
+
+
+def exporting(cluster: Cluster) -> list[Object]:
+    """Return the pods that are at work on exports."""
+    return [pod for pod in cluster.pods(STUDENTS, f"{EXPORTER}=export") if pod["status"].get("phase") == "Running"]
+
+
+def kill_pods(cluster: Cluster) -> None:
+    """Kill the pods that are at work on exports, of which there are some."""
+    # A kubelet tells a moment later that a pod runs.
+    wait_for("a pod is at work", 30, lambda: bool(exporting(cluster)))
+    for pod in exporting(cluster):
+        cluster.delete("v1", "Pod", pod["metadata"]["name"], STUDENTS, gracePeriodSeconds=0)

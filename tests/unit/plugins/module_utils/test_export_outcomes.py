@@ -1,0 +1,138 @@
+"""What becomes of students in a run of exports, from what the exporter tells of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _disks, _exports, _snapshots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._accounts import Account
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_outcomes import (
+    EXPORTED,
+    VERIFIED,
+    Outcomes,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.plugins.disks import claim, snapshot
+
+Object = dict[str, Any]
+NOW = _disks.parse_time("2026-11-25T10:00:00Z")
+NAMES = ("ann", "bob", "cleo")
+PARAMETERS: Object = {
+    "owner": "shared_drive",
+    "folder": "0A",
+    "exclude": [],
+    "bundle": "auto",
+    "prune": False,
+    "look": False,
+    "verify": True,
+}
+GOOD: Object = {"outcome": "complete", "files": 3, "bytes": 30, "calls": 5, "failed": ""}
+
+
+def shot(name: str) -> _snapshots.Shot:
+    return _snapshots.shot(snapshot(name, "2026-11-24T10:00:00Z"), NOW, 0)
+
+
+def disk(name: str, record: _exports.Record | None = None) -> _disks.Disk:
+    item = claim(name)
+    if record is not None:
+        item["metadata"]["annotations"] |= record.annotation()["metadata"]["annotations"]
+    return _disks.disk(item)
+
+
+def planned(*, disks: dict[str, _disks.Disk] | None = None, **more: Any) -> Outcomes:
+    there = disks or {f"disk-{name}": disk(name) for name in NAMES}
+    accounts = {f"disk-{name}": Account(name, "secret", "", name) for name in NAMES}
+    made = Outcomes({**PARAMETERS, **more}, accounts)
+    made.plan(there, {one: shot(disk.student) for one, disk in there.items()})
+    return made
+
+
+def refused(**more: Any) -> Object:
+    return {**GOOD, "outcome": "stopped", "failed": "ann: no", **more}
+
+
+def test_an_export_becomes_a_record_of_its_snapshot() -> None:
+    made = planned()
+    record = made.exported(disk("ann"), shot("ann"), GOOD, NOW)
+    assert record is not None
+    assert (record.snapshot, record.files, record.bytes, record.folder) == ("disk-ann-20261124-100000", 3, 30, "0A")
+    assert (record.exported_at, record.verified_at) == ("2026-11-25T10:00:00+00:00", "")
+    assert made.to_do(VERIFIED, ["disk-ann"]) == ["disk-ann"]
+    assert made.verified(disk("ann"), {"failed": "", "calls": 2})
+    assert made["disk-ann"].calls == 7
+
+
+@pytest.mark.parametrize("look", [False, True])
+def test_what_is_unchanged_stays_proven_unless_drive_was_looked_at(look: bool) -> None:
+    first = planned().exported(disk("ann"), shot("ann"), GOOD, NOW)
+    assert first is not None
+    proven = disk("ann", _exports.Record(**{**vars(first), "verified_at": "then", "snapshot": "an older one"}))
+    made = planned(look=look, disks={"disk-ann": proven})
+    record = made.exported(proven, shot("ann"), {**GOOD, "outcome": "unchanged"}, NOW)
+    assert record is not None
+    assert record.verified_at == ("" if look else "then")
+    assert made["disk-ann"].done == ([VERIFIED] if look else [])
+
+
+@pytest.mark.parametrize(
+    ("told", "more", "closed"),
+    [
+        (refused(treatment="student"), {}, False),
+        (refused(treatment="drive"), {}, True),
+        (
+            refused(treatment="drive", reason="activeItemCreationLimitExceeded"),
+            {"owner": "consent", "folder": ""},
+            False,
+        ),
+        (refused(treatment="drive", reason="accessNotConfigured"), {"owner": "consent", "folder": ""}, True),
+        (refused(treatment="day", until="tomorrow"), {}, True),
+        (refused(treatment="day", until="tomorrow"), {"owner": "delegation"}, False),
+    ],
+)
+def test_what_drive_would_say_to_all_leaves_the_others_out(told: Object, more: Object, closed: bool) -> None:
+    made = planned(**more)
+    assert made.exported(disk("ann"), shot("ann"), told, NOW) is None
+    assert (made["disk-ann"].failed, made["disk-ann"].done) == ("no", [])
+    assert made.leave_out(["disk-bob"]) is closed
+    assert (made["disk-bob"].failed, made["disk-bob"].until) == (("no", told.get("until", "")) if closed else ("", ""))
+    assert made["disk-cleo"].failed == ""
+
+
+def test_an_error_of_a_batch_is_of_those_that_have_none_of_their_own() -> None:
+    made = planned()
+    made.fail({"disk-bob": "full"})
+    made.fail_others(["disk-ann", "disk-bob"], CoursehubError("the time is over"))
+    assert [one.failed for one in made.all()] == ["the time is over", "full", ""]
+    assert made.good([f"disk-{name}" for name in NAMES]) == ["disk-cleo"]
+
+
+@given(
+    tells=st.lists(
+        st.fixed_dictionaries(
+            {
+                "failed": st.sampled_from(["", "no"]),
+                "outcome": st.sampled_from(["complete", "unchanged", "stopped"]),
+                "treatment": st.sampled_from(["", "student", "drive", "day"]),
+            }
+        ),
+        min_size=len(NAMES),
+        max_size=len(NAMES),
+    )
+)
+def test_who_failed_has_nothing_left_to_do_and_no_record(tells: list[Object]) -> None:
+    made = planned()
+    for name, told in zip(NAMES, tells, strict=True):
+        record = made.exported(disk(name), shot(name), told, NOW)
+        assert (record is None) == bool(told["failed"])
+    for one in made.all():
+        assert not (one.failed and one.done)
+        assert one.failed or (EXPORTED in one.done) == (one.student in changed(tells))
+
+
+def changed(tells: list[Object]) -> set[str]:
+    return {name for name, told in zip(NAMES, tells, strict=True) if told["outcome"] != "unchanged"}

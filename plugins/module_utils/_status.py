@@ -18,6 +18,8 @@ Object = dict[str, Any]
 NEARLY_FULL_PERCENT = 85
 # They are counted once a minute. Ten without are no accident, and a class is soon.
 SEATS_LATE = timedelta(minutes=10)
+# A placeholder waits for a node that boots; one that waits for so long will have none.
+PLACEHOLDER_LATE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,12 @@ def add_own_disks(report: Report, claims: Sequence[Object], used_bytes: Mapping[
         )
 
 
-def add_seats(report: Report, record: Object | None, now: datetime) -> None:
-    """Report the warm seats, where the cluster has a schedule of them, from what its last run has left behind."""
+def add_seats(report: Report, record: Object | None, placeholders: Sequence[Object], now: datetime) -> None:
+    """Report the warm seats, where the cluster has a schedule of them, from what its last run has left behind.
+
+    ``placeholders`` are the pods that hold nodes. That they wait for one, or gave theirs to a student, is what they are
+    for, and no trouble unless it lasts.
+    """
     if record is None:
         return
     data = record.get("data") or {}
@@ -107,7 +113,26 @@ def add_seats(report: Report, record: Object | None, now: datetime) -> None:
     said = [line for line in data.get("said", "").splitlines() if line]
     late = [f"nobody has counted them for {age // timedelta(minutes=1)} minutes"] if age > SEATS_LATE else []
     urgent = [line for line in said if not line.startswith("warning: ")]
-    report.add("warm seats", not late and not urgent, "; ".join([f"{data['seats']} wanted", *late, *said]))
+    waiting = [pod for pod in placeholders if pod["status"].get("phase") != "Running"]
+    held = (
+        [f"{len(placeholders) - len(waiting)} of {len(placeholders)} placeholders hold a node"] if placeholders else []
+    )
+    stuck = _stuck(waiting, now)
+    detail = [f"{data['seats']} wanted", *held, *stuck, *late, *said]
+    report.add("warm seats", not late and not urgent and not stuck, "; ".join(detail))
+
+
+def _stuck(waiting: Sequence[Object], now: datetime) -> list[str]:
+    stuck = [
+        pod for pod in waiting if now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > PLACEHOLDER_LATE
+    ]
+    if not stuck:
+        return []
+    reasons = "; ".join(sorted({pod_trouble(pod) for pod in stuck} - {""}))
+    return [
+        f"{len(stuck)} of them have waited for more than {PLACEHOLDER_LATE // timedelta(minutes=1)} minutes"
+        + (f": {reasons}" if reasons else "")
+    ]
 
 
 def add_students(report: Report, pods: Sequence[Object], disks: Sequence[Object]) -> None:

@@ -54,6 +54,11 @@ def _is(pod: Object, labels: Mapping[str, str]) -> bool:
     return labels.items() <= (pod["metadata"].get("labels") or {}).items()
 
 
+def is_placeholder(item: Object) -> bool:
+    """Tell whether an object is the Deployment of placeholders, or a pod of it."""
+    return _is(item, _PLACEHOLDER)
+
+
 @dataclass
 class _Taken:
     """What the pods on a node ask for, how many they are, and how many of them are students' servers."""
@@ -120,7 +125,7 @@ def too_small(
     nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee, disks: int, seats: int
 ) -> list[str]:
     """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there."""
-    own = _taken(pod for pod in pods if not _is(pod, _SERVER) and not _is(pod, _PLACEHOLDER))
+    own = _taken(pod for pod in pods if not _is(pod, _SERVER) and not is_placeholder(pod))
     for node in nodes:
         name = node["metadata"]["name"]
         room = _room(node, own[name], guarantee, disks)
@@ -196,7 +201,7 @@ def placeholder(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": PLACEHOLDER[2], "namespace": namespace},
+            "metadata": {"name": PLACEHOLDER[2], "namespace": namespace, "labels": dict(labels)},
             "spec": {
                 "replicas": replicas,
                 "selector": {"matchLabels": labels},

@@ -100,11 +100,36 @@ def test_warm_seats_are_well_when_they_are_counted_and_within_limits(
     minutes: int, said: str, line: _status.Line
 ) -> None:
     report, ten = _status.Report(), datetime(2026, 9, 1, 10, tzinfo=UTC)
-    _status.add_seats(report, None, ten)
+    _status.add_seats(report, None, [], ten)
     assert report.lines == []
     record = {"data": {"at": ten.isoformat(), "seats": "450", "said": said}}
-    _status.add_seats(report, record, ten + timedelta(minutes=minutes))
+    _status.add_seats(report, record, [], ten + timedelta(minutes=minutes))
     assert report.lines == [line]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "well", "detail"),
+    [
+        (2, True, "450 wanted; 1 of 2 placeholders hold a node"),
+        (
+            16,
+            False,
+            "450 wanted; 1 of 2 placeholders hold a node; 1 of them have waited for more than 15 minutes:"
+            " Unschedulable: no machine",
+        ),
+    ],
+)
+def test_a_placeholder_that_waits_for_a_node_is_well_unless_it_lasts(minutes: int, well: bool, detail: str) -> None:
+    report, ten = _status.Report(), datetime(2026, 9, 1, 10, tzinfo=UTC)
+    now = ten + timedelta(minutes=minutes)
+    placeholders = [pod("seats-placeholder"), pod("seats-placeholder", phase="Pending")]
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no machine"}
+    placeholders[1]["status"] = {"phase": "Pending", "conditions": [waits]}
+    for one in placeholders:
+        one["metadata"]["creationTimestamp"] = ten.isoformat()
+    record = {"data": {"at": now.isoformat(), "seats": "450", "said": ""}}
+    _status.add_seats(report, record, placeholders, now)
+    assert report.lines == [_status.Line("warm seats", well, detail)]
 
 
 def test_what_is_down_is_marked() -> None:

@@ -223,6 +223,7 @@ class Run:
             "limit_spend": 10000.0,
             "mechanism": self.design.mechanism,
             "scheduler": "coursehub-packing",
+            "course": "course",
             "image": "localhost/coursehub/tools:1",
         }
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity imp
 
 Object = dict[str, Any]
 
+# What is kept from run to run.
+NAME = "resize"
 SELECTOR = "app.kubernetes.io/component=singleuser-server"
 # Of the single container of a student's pod, as KubeSpawner has it.
 CONTAINER = "notebook"
@@ -59,6 +62,20 @@ def quiet_since(
     uids = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in pods}
     quiet = [uids[name] for name, use in used.items() if name in uids and use.cpu < IDLE_CORES]
     return {uid: before.get(uid, now.isoformat(timespec="seconds")) for uid in quiet}
+
+
+def record(namespace: str, quiet: Mapping[str, str], used: Iterable[Use], now: datetime) -> Object:
+    """Return what the next run is to find, and who tells what the cluster is used for."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "data": {
+            "at": now.isoformat(timespec="seconds"),
+            "quiet": json.dumps(quiet),
+            "used_mib": str(sum(use.memory for use in used) // _packing.MIB),
+        },
+    }
 
 
 def plan(

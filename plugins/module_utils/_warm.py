@@ -34,7 +34,7 @@ _REMEMBERED = timedelta(hours=1)
 
 def started(pods: Iterable[Object]) -> list[datetime]:
     """Return when the students' servers were made that are there."""
-    return sorted(datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) for pod in pods if _is(pod, _SERVER))
+    return sorted(datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) for pod in pods if is_server(pod))
 
 
 def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list[datetime]:
@@ -52,6 +52,11 @@ def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list
 
 def _is(pod: Object, labels: Mapping[str, str]) -> bool:
     return labels.items() <= (pod["metadata"].get("labels") or {}).items()
+
+
+def is_server(item: Object) -> bool:
+    """Tell whether a pod is a student's server."""
+    return _is(item, _SERVER)
 
 
 def is_placeholder(item: Object) -> bool:
@@ -76,7 +81,7 @@ def _taken(pods: Iterable[Object]) -> dict[str, _Taken]:
         if node and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
             one = found[node]
             one.pods += 1
-            one.servers += _is(pod, _SERVER)
+            one.servers += is_server(pod)
             for container in pod["spec"].get("containers", []):
                 asked = container.get("resources", {}).get("requests") or {}
                 one.cpu += float(parse_quantity(str(asked.get("cpu", "0"))))
@@ -125,7 +130,7 @@ def too_small(
     nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee, disks: int, seats: int
 ) -> list[str]:
     """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there."""
-    own = _taken(pod for pod in pods if not _is(pod, _SERVER) and not is_placeholder(pod))
+    own = _taken(pod for pod in pods if not is_server(pod) and not is_placeholder(pod))
     for node in nodes:
         name = node["metadata"]["name"]
         room = _room(node, own[name], guarantee, disks)
@@ -244,8 +249,12 @@ def _pod(size: _packing.Guarantee, image: str) -> Object:
     }
 
 
-def record(namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Sequence[str]) -> Object:
-    """Return what the next run, and whoever is on duty, is to find: the last good calendar, the money, the alerts."""
+def record(
+    namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Sequence[str], sampled: str = ""
+) -> Object:
+    """Return what the next run, and whoever is on duty, is to find: the last good calendar, the money, the alerts, and
+    when the last sample was taken.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -257,5 +266,6 @@ def record(namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Se
             "calendar": calendar,
             "seats": str(seats),
             "said": "\n".join(said),
+            "sampled": sampled,
         },
     }

@@ -14,6 +14,8 @@ description:
     last ten minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
   - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority
     and of a whole node's size hold nodes, and give way to students' servers.
+  - Every five minutes it also keeps a sample of what is there, for M(coursehub.jupyterhub.cluster_usage_info), in
+    ConfigMaps V(usage-000) to V(usage-181) in O(namespace), one a day, of which each is begun anew after half a year.
   - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. Without a last good
     one, and where a calendar has no class to come, seats are kept for who comes meanwhile alone. What is kept from run
     to run is in the ConfigMap C(seats) in O(namespace).
@@ -107,6 +109,10 @@ options:
     description: The scheduler of placeholders, which must be that of the students' servers; the cluster's own without.
     type: str
     default: ""
+  course:
+    description: The course of servers whose pod has no label C(coursehub.jupyterhub/course), for samples.
+    type: str
+    default: course
   image:
     description: The image of placeholders; it must have C(sleep).
     type: str
@@ -185,6 +191,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _kube,
     _manifests,
     _packing,
+    _resizing,
+    _samples,
     _seats,
     _warm,
 )
@@ -229,7 +237,8 @@ class Run:
         mechanism, unread = self._mechanism()
         before, after = self._apply(self._wanted(mechanism, plan))
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
-        warned = [*plan.warnings, *unread, *small]
+        sampled, unkept = self._sample(kept.get("sampled", ""), now, nodes, pods)
+        warned = [*plan.warnings, *unread, *small, *unkept]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),
@@ -239,7 +248,7 @@ class Run:
         # The record changes with every run, and is no change of what is warm.
         if not self._check_mode:
             calendar = json.dumps(_calendar.as_data(meetings))
-            note = _warm.record(self._namespace, seen, calendar, plan.seats, said)
+            note = _warm.record(self._namespace, seen, calendar, plan.seats, said, sampled)
             _applying.apply(self._kube, _manifests.prepare([note], _warm.PART)[0], False)
         return {
             "changed": before != after,
@@ -252,6 +261,35 @@ class Run:
             "calendar_problem": problem,
             "diff": {"before": {"objects": before}, "after": {"objects": after}},
         }
+
+    def _sample(self, last: str, now: datetime, nodes: _kube.Objects, pods: _kube.Objects) -> tuple[str, list[str]]:
+        """Keep a sample, if it is time for one; return when the last one was taken, and why this one is not kept.
+
+        Seats are kept warm all the same.
+        """
+        if self._check_mode or not _samples.due(last, now):
+            return last, []
+        servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
+        try:
+            used = _samples.used_of(self._kube.get("v1", "ConfigMap", _resizing.NAME, self._namespace), now)
+            sample = _samples.take(
+                now,
+                last,
+                nodes,
+                servers,
+                self._machine,
+                self._seats_per_node,
+                self._limits.core,
+                self._parameters["course"],
+                used,
+            )
+            name = _samples.name_of(_samples.day_of(sample))
+            kept = self._kube.get("v1", "ConfigMap", name, self._namespace)
+            item = _samples.added(kept, self._namespace, sample)
+            _applying.apply(self._kube, _manifests.prepare([item], _samples.PART)[0], False)
+        except CoursehubError as error:
+            return last, [f"no sample of the cluster's use was kept: {error}"]
+        return now.isoformat(timespec="seconds"), []
 
     def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:
         """Return the objects of a mechanism, and those of the other one, where it was used before, without a seat."""
@@ -323,6 +361,7 @@ def main() -> None:
             "limit_spend": {"type": "float", "required": True},
             "mechanism": {"type": "str", "choices": ["auto", "buffer", "placeholder"], "default": "auto"},
             "scheduler": {"type": "str", "default": ""},
+            "course": {"type": "str", "default": "course"},
             "image": {"type": "str", "required": True},
         },
         supports_check_mode=True,

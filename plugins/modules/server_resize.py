@@ -92,9 +92,6 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
-# What is kept from run to run.
-NAME = "resize"
-
 
 def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool, now: datetime) -> dict[str, Any]:
     """Look, and resize. Raises CoursehubError where no kubelet tells anything."""
@@ -115,15 +112,14 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool, now: dat
             " needs the right to get nodes/proxy"
         )
     used = {pod: use for answer in answers.values() for pod, use in answer.items()}
-    kept = (kube.get("v1", "ConfigMap", NAME, namespace) or {}).get("data") or {}
+    kept = (kube.get("v1", "ConfigMap", _resizing.NAME, namespace) or {}).get("data") or {}
     quiet = _resizing.quiet_since(pods, used, json.loads(kept.get("quiet", "{}")), now)
     rule = _resizing.Rule(bounds, cpu, idle, parameters["idle_s"])
     changes = _resizing.plan(pods, used, quiet, rule, now)
     named = {pod["metadata"]["name"]: pod for pod in pods}
     failed: dict[str, str] = {}
     if not check_mode:
-        record = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME, "namespace": namespace}}
-        record["data"] = {"quiet": json.dumps(quiet)}
+        record = _resizing.record(namespace, quiet, [use for name, use in used.items() if name in named], now)
         _applying.apply(kube, _manifests.prepare([record], _warm.PART)[0], False)
 
         def resize(name: str) -> None:

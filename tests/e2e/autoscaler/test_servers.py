@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _manifests, _samples
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 from tests.e2e.autoscaler.conftest import within
@@ -109,3 +111,7 @@ def test_a_schedule_works_with_the_rights_that_it_has(cluster: Cluster, name: st
     finally:
         cluster.delete("batch/v1", "Job", f"{name}-tests", HUB, propagationPolicy="Foreground")
     assert cluster.kube.get("v1", "ConfigMap", name, STUDENTS) is not None
+    if name == "seats":
+        kept = cluster.kube.list("v1", "ConfigMap", STUDENTS, labelSelector=_manifests.selector(_samples.PART))
+        samples = [one for item in kept for one in _cost.parse_samples(_samples.lines(item))]
+        assert max(one.at for one in samples) > datetime.now(UTC) - timedelta(minutes=5)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _warm
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _packing, _samples, _warm
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
-from ansible_collections.coursehub.jupyterhub.plugins.modules import seats
+from ansible_collections.coursehub.jupyterhub.plugins.modules import cluster_usage_info, seats
 
 from tests.unit.plugins.api import RESOURCES, Api
 
@@ -39,6 +39,7 @@ PARAMETERS: dict[str, Any] = {
     "limit_spend": 1000.0,
     "mechanism": "auto",
     "scheduler": "",
+    "course": "data",
     "image": "tools",
 }
 
@@ -69,7 +70,9 @@ def server(api: Api, name: str, node_name: str, made: datetime, cpu: str = "100m
         {
             "metadata": {
                 "name": name,
+                "namespace": "students",
                 "creationTimestamp": made.isoformat(),
+                "annotations": {"hub.jupyter.org/username": name.removeprefix("jupyter-")},
                 "labels": {"app.kubernetes.io/component": "singleuser-server"},
             },
             "spec": {"nodeName": node_name, "containers": [{"resources": {"requests": requests}}]},
@@ -237,7 +240,10 @@ def test_a_machine_that_is_smaller_than_said_is_told(kube: Kube, api: Api) -> No
     assert run(kube, 60)["warned"] == []
     agent = {"requests": {"cpu": "150m", "memory": "100Mi"}}
     spec = {"nodeName": "a", "containers": [{"resources": agent}]}
-    api.put("/api/v1/namespaces/kube-system/pods/agent", {"metadata": {"name": "agent"}, "spec": spec})
+    api.put(
+        "/api/v1/namespaces/kube-system/pods/agent",
+        {"metadata": {"name": "agent", "namespace": "kube-system"}, "spec": spec},
+    )
     (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
     assert "ask for 0.15 cores and 100 MiB on a, it has room for 17 servers, not for 19: set system_cpu" in warned
     system = {**PARAMETERS["machine"], "system_cpu": "150m"}
@@ -251,3 +257,52 @@ def test_money_of_yesterday_is_not_of_today() -> None:
     assert _warm.spent({}, midnight, 10, 1.0) == 0
     # A run that was away for hours does not know what was there meanwhile.
     assert _warm.spent({**kept, "at": "2026-09-01T00:00:00+00:00"}, TEN, 4, 1.0) == pytest.approx(101.0)
+
+
+def test_a_sample_is_kept_every_five_minutes_and_can_be_read_again(kube: Kube, api: Api, kubeconfig: Path) -> None:
+    node(api, "a")
+    server(api, "jupyter-alice", "a", TEN - timedelta(seconds=70))
+    begun = (TEN - timedelta(seconds=58)).isoformat()
+    status = {"phase": "Running", "containerStatuses": [{"state": {"running": {"startedAt": begun}}}]}
+    api.objects[f"{STUDENTS}/pods/jupyter-alice"]["status"] = status
+    for minutes in range(11):
+        # What is used, of a run that resized a minute ago, and then of none that was.
+        resized = {"at": (TEN + timedelta(minutes=min(minutes, 4))).isoformat(), "used_mib": "200"}
+        api.put(f"{STUDENTS}/configmaps/resize", {"metadata": {"name": "resize"}, "data": resized})
+        run(kube, minutes)
+    (name,) = [path for path in api.objects if "/configmaps/usage-" in path]
+    assert name.endswith(_samples.name_of(TEN.date()))
+    samples = _cost.parse_samples(_samples.lines(api.objects[name]))
+    assert [one.at - TEN for one in samples] == [timedelta(minutes=minutes) for minutes in (0, 5, 10)]
+    assert [one.servers for one in samples] == [{"alice": "data"}] * 3
+    # The start is told of once.
+    assert [list(one.waits) for one in samples] == [[12.0], [], []]
+    assert [one.used_mib for one in samples] == [200, 200, None]
+    first = samples[0]
+    assert (first.nodes, first.seats, first.asked_mib) == ({"small": 3}, 19, 256)
+    told = cluster_usage_info.run(
+        {
+            "kubeconfig": str(kubeconfig),
+            "context": "kind-test",
+            "namespace": "students",
+            "samples": None,
+            "since": "2026-09-01",
+            "prices": {"small": 0.5},
+        }
+    )
+    # Ten minutes of three nodes.
+    assert told["usage"]["cost"] == 0.25
+    assert list(told["usage"]["by_student"]) == ["alice"]
+    assert told["usage"]["used_gib_hours"] == round(200 / 1024 / 6, 2)
+
+
+def test_seats_are_kept_where_no_sample_can_be(kube: Kube, api: Api) -> None:
+    path = f"{STUDENTS}/configmaps/{_samples.name_of(TEN.date())}"
+    api.put(path, {"metadata": {"name": "x"}, "data": {"day": "2026-09-01"}, "binaryData": {"samples.xz": "AAAA"}})
+    told = run(kube)
+    assert told["seats"] == 450
+    assert "no sample of the cluster's use was kept: ConfigMap" in told["warned"][0]
+    # It is tried again, and goes on where the object is removed.
+    del api.objects[path]
+    assert not any("sample" in sentence for sentence in run(kube, 1)["warned"])
+    assert path in api.objects

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible.plugins.filter.core import FilterModule
 from ansible.plugins.test import core as tests_of_ansible
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _resizing, _samples, _warm
 
 from tests.unit.paths import ROOT
 
@@ -24,6 +24,7 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
         **defaults,
         "_autoscaler_most": 18,
         "_autoscaler_cores": "1.9",
+        "coursehub_name": "coursehub",
         "coursehub_namespace": "coursehub",
         "coursehub_students_namespace": "students",
         "coursehub_autoscaler_machine": MACHINE,
@@ -164,6 +165,10 @@ def test_servers_are_resized_by_a_schedule_and_an_account_of_its_own() -> None:
 def test_the_schedule_may_touch_only_what_it_makes() -> None:
     rules = objects("seats")["Role", "seats"]["rules"]
     assert all(rule["resourceNames"] for rule in rules)
+    maps = [rule for rule in rules if rule["resources"] == ["configmaps"]]
+    written = [rule["resourceNames"] for rule in maps if "patch" in rule["verbs"]]
+    assert written == [[_warm.NAME, *_samples.names()]]
+    assert [rule["resourceNames"] for rule in maps if rule["verbs"] == ["get"]] == [[_resizing.NAME]]
     more = objects("seats", coursehub_autoscaler_resize=True)
     assert more["Role", "seats"]["rules"] == rules
     (writing,) = [

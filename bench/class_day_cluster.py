@@ -224,6 +224,7 @@ class Run:
             "mechanism": self.design.mechanism,
             "scheduler": "coursehub-packing",
             "course": "course",
+            "node_pool": "",
             "image": "localhost/coursehub/tools:1",
         }
 

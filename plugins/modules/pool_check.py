@@ -13,7 +13,7 @@ description:
   - Fails with one sentence where a machine can't hold one student, a price is missing, a limit leaves nothing to grow,
     or a calendar or a list of classes can't be used. Asks no cluster, and never changes anything.
   - Warns of the address of a calendar that does not answer here, as it may answer the cluster, and of a limit of spend
-    that servers without warm seats can exceed.
+    that all nodes together reach within a day.
 requirements:
   - icalendar (Python library)
   - python-dateutil (Python library)
@@ -46,6 +46,10 @@ options:
     description: How much a day may cost at most.
     type: float
     required: true
+  spend_ends_growth:
+    description: Whether no node is added when O(limit_spend) is reached. Without it only warm seats end.
+    type: bool
+    default: false
   calendar:
     description: The calendar, by O(coursehub.jupyterhub.seats#module:calendar).
     type: str
@@ -159,7 +163,11 @@ def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
     _seats.check_policy(_seats.Policy(*(parameters[word] for word in ("boot_s", "early_s", "peak_s", "share"))))
     zones = parameters["zones"]
     apart = [] if len(zones) == 1 or parameters["regional_disks"] else [_apart(zones)]
-    warned = [*apart, *_seats.of_spend(limits, machine.price), *_classes_away(parameters, now)]
+    warned = [
+        *apart,
+        *_seats.of_spend(limits, machine.price, ends_growth=parameters["spend_ends_growth"]),
+        *_classes_away(parameters, now),
+    ]
     return {"changed": False, "seats_per_node": seats, "warned": warned}
 
 
@@ -190,6 +198,7 @@ def main() -> None:
             "core_nodes": {"type": "int", "required": True},
             "limit_nodes": {"type": "int", "required": True},
             "limit_spend": {"type": "float", "required": True},
+            "spend_ends_growth": {"type": "bool", "default": False},
             "calendar": {"type": "str", "default": ""},
             "classes": {"type": "list", "elements": "dict", "default": []},
             "time_zone": {"type": "str", "default": "UTC"},

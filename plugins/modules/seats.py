@@ -98,6 +98,14 @@ options:
     description: How much a day may cost at most, in whatever O(prices) is in.
     type: float
     required: true
+  node_pool:
+    description:
+      - Karpenter's NodePool for students. When O(limit_spend) is reached its limits are set to the nodes that are
+        there, so that none is added, and put back when the day ends in UTC or the limit is raised. One that this
+        collection has not made is left alone.
+      - Without it only warm seats end at O(limit_spend).
+    type: str
+    default: ""
   mechanism:
     description:
       - How seats are kept; V(auto) takes the buffer where the cluster has its API and an engine reads it. The first run
@@ -194,6 +202,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _resizing,
     _samples,
     _seats,
+    _spend,
     _warm,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
@@ -236,13 +245,18 @@ class Run:
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
         mechanism, unread = self._mechanism()
         before, after = self._apply(self._wanted(mechanism, plan))
+        pool, unlimited = self._limit_pool(len(nodes), money)
+        before, after = before + pool[0], after + pool[1]
+        alerts = [*plan.alerts, *unlimited]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
         sampled, unkept = self._sample(kept.get("sampled", ""), now, nodes, pods)
-        warned = [*plan.warnings, *unread, *small, *unkept]
+        # Of money near its end the plan speaks where nothing else ends growth.
+        near = _spend.warnings(self._limits, money) if plan.alerts else []
+        warned = [*plan.warnings, *near, *unread, *small, *unkept]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),
-            *(f"alert: {one}" for one in plan.alerts),
+            *(f"alert: {one}" for one in alerts),
             *(f"warning: {one}" for one in warned),
         ]
         # The record changes with every run, and is no change of what is warm.
@@ -257,10 +271,32 @@ class Run:
             "placeholders": plan.placeholders if mechanism == "placeholder" else 0,
             "spent": round(money, 2),
             "warned": warned,
-            "alerts": list(plan.alerts),
+            "alerts": alerts,
             "calendar_problem": problem,
             "diff": {"before": {"objects": before}, "after": {"objects": after}},
         }
+
+    def _limit_pool(self, there: int, spent: float) -> tuple[tuple[list[Any], list[Any]], list[str]]:
+        """Give the pool the limits that it is to have now; return them where they change, as they were and as they are,
+        and what there is to alert of.
+        """
+        name = self._parameters["node_pool"]
+        pool = self._kube.get(*_spend.NODE_POOL, name) if name else None
+        ours = pool is not None and _spend.is_ours(pool)
+        alerts = _spend.alerts(self._limits, there, spent, ends_growth=ours)
+        if pool is None or not ours:
+            return ([], []), alerts
+        most = _spend.most_nodes(self._limits, there, spent)
+        limits = _spend.pool_limits(most, str(self._parameters["machine"]["cpu"]))
+        if not _spend.differs(pool, limits):
+            return ([], []), alerts
+        if not self._check_mode:
+            try:
+                self._kube.merge(self._kube.path(*_spend.NODE_POOL, None, name), {"spec": {"limits": limits}})
+            except CoursehubError as error:
+                return ([], []), [*alerts, f"the limits of NodePool {name} could not be set to {most} nodes: {error}"]
+        changed = {**pool, "spec": {**pool["spec"], "limits": limits}}
+        return ([_manifests.shown(pool)], [_manifests.shown(changed)]), alerts
 
     def _sample(self, last: str, now: datetime, nodes: _kube.Objects, pods: _kube.Objects) -> tuple[str, list[str]]:
         """Keep a sample, if it is time for one; return when the last one was taken, and why this one is not kept.
@@ -359,6 +395,7 @@ def main() -> None:
             "core_nodes": {"type": "int", "required": True},
             "limit_nodes": {"type": "int", "required": True},
             "limit_spend": {"type": "float", "required": True},
+            "node_pool": {"type": "str", "default": ""},
             "mechanism": {"type": "str", "choices": ["auto", "buffer", "placeholder"], "default": "auto"},
             "scheduler": {"type": "str", "default": ""},
             "course": {"type": "str", "default": "course"},

@@ -11,6 +11,7 @@ from tests.e2e.cluster import STUDENTS, Cluster
 
 # For who comes to a seat that is warm: a pod is placed and started, and the machine has other things to do.
 AT_ONCE_S = 10
+POOL = "coursehub-students"
 ZONE = "topology.kubernetes.io/zone"
 
 
@@ -102,6 +103,28 @@ def test_growth_is_warned_of_and_ends_at_the_limit(course: Course, seats: Seats,
     waiting = sorted(set(names) - _placed(course))
     course.go(*sorted(_placed(course))[: len(waiting)])
     course.running(waiting, SCALE_S)
+
+
+def test_a_day_whose_money_is_spent_adds_no_node(course: Course, seats: Seats, cluster: Cluster) -> None:
+    names = course.come(SEATS_PER_NODE)
+    (first,) = set(course.running(names, SCALE_S).values())
+    seats(0, node_pool=POOL)
+    path = cluster.kube.path("v1", "ConfigMap", STUDENTS, _warm.NAME)
+    cluster.kube.merge(path, {"data": {"spent": "200"}})
+    try:
+        assert "no node is added to the 1" in seats(0, node_pool=POOL)["alerts"][0]
+        (late,) = course.come(1)
+        time.sleep(20)
+        assert (set(course.nodes()), late in _placed(course)) == ({first}, False)
+        # Who is there stays, and who comes finds the room of who goes.
+        course.go(names[0])
+        course.running([late], AT_ONCE_S)
+        (last,) = course.come(1)
+    finally:
+        # A limit that is raised.
+        told = seats(0, node_pool=POOL, limit_spend=1000)
+    assert told["changed"]
+    course.running([last], SCALE_S)
 
 
 def _placed(course: Course) -> set[str]:

@@ -15,6 +15,7 @@ PARAMETERS: dict[str, Any] = {
     "core_nodes": 2,
     "limit_nodes": 20,
     "limit_spend": 240.0,
+    "spend_ends_growth": True,
     "calendar": "",
     "classes": [],
     "time_zone": "UTC",

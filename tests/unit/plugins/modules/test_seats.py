@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _packing, _samples, _warm
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _manifests, _packing, _samples, _warm
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 from ansible_collections.coursehub.jupyterhub.plugins.modules import cluster_usage_info, seats
 
-from tests.unit.plugins.api import RESOURCES, Api
+from tests.unit.plugins import api as api_module
+from tests.unit.plugins.api import RESOURCES, Api, refused
 
 TEN = datetime(2026, 9, 1, 10, tzinfo=UTC)
 STUDENTS = "/api/v1/namespaces/students"
@@ -40,6 +41,7 @@ PARAMETERS: dict[str, Any] = {
     "mechanism": "auto",
     "scheduler": "",
     "course": "data",
+    "node_pool": "",
     "image": "tools",
 }
 
@@ -200,6 +202,79 @@ def test_money_is_counted_from_run_to_run_and_a_limit_ends_growth(kube: Kube, ap
     assert told["seats"] == 3 * 19
     assert told["alerts"]
     assert "alert: growth ends at a limit" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+
+
+POOL = "/apis/karpenter.sh/v1/nodepools/coursehub-students"
+
+
+@pytest.fixture
+def pool(api: Api, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The role's pool, on a cluster with Karpenter."""
+    monkeypatch.setitem(RESOURCES, "/apis/karpenter.sh/v1", ["NodePool"])
+    monkeypatch.setattr(api_module, "CLUSTER_WIDE", (*api_module.CLUSTER_WIDE, "NodePool"))
+    (item,) = _manifests.prepare(
+        [
+            {
+                "apiVersion": "karpenter.sh/v1",
+                "kind": "NodePool",
+                "metadata": {"name": "coursehub-students"},
+                "spec": {"limits": {"nodes": 58, "cpu": 116}, "template": {}},
+            }
+        ],
+        "autoscaler",
+    )
+    api.put(POOL, item)
+    return "coursehub-students"
+
+
+def test_a_day_whose_money_is_spent_adds_no_node_and_the_next_one_does(kube: Kube, api: Api, pool: str) -> None:
+    node(api, "a")
+    server(api, "jupyter-alice", "a", TEN - timedelta(hours=2))
+    assert run(kube, 60, node_pool=pool)["alerts"] == []
+    assert POOL not in api.asked_for("PATCH")
+    # Two nodes of the core and one for students, for ten minutes each: 0.25.
+    assert run(kube, 70, check_mode=True, node_pool=pool, limit_spend=24.2)["alerts"] == []
+    api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["spent"] = "30"
+    told = run(kube, 70, check_mode=True, node_pool=pool, limit_spend=30.0)
+    assert told["changed"]
+    assert POOL not in api.asked_for("PATCH")
+    told = run(kube, 70, node_pool=pool, limit_spend=30.0)
+    assert "30.25 of 30 are spent today: no node is added to the 1" in told["alerts"][0]
+    assert "alert: 30.25 of 30" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+    spec = api.objects[POOL]["spec"]
+    assert spec == {"limits": {"nodes": 1, "cpu": 2}, "template": {}}
+    assert told["diff"]["after"]["objects"][-1]["spec"] == spec
+    assert not run(kube, 71, node_pool=pool, limit_spend=30.0)["changed"]
+    # Whoever takes the limits back, as the role does: the next run sets them again.
+    spec["limits"] = {"nodes": 58, "cpu": 116}
+    run(kube, 72, node_pool=pool, limit_spend=30.0)
+    assert api.objects[POOL]["spec"]["limits"]["nodes"] == 1
+    # The limit is raised, or the day is new, also where no run has been since.
+    run(kube, 73, node_pool=pool)
+    assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+    run(kube, 74, node_pool=pool, limit_spend=30.0)
+    assert run(kube, 24 * 60, node_pool=pool, limit_spend=30.0)["alerts"] == []
+    assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+
+
+def test_a_lost_record_or_a_run_that_died_leaves_no_pool_shut(kube: Kube, api: Api, pool: str) -> None:
+    api.objects[POOL]["spec"]["limits"] = {"nodes": 0, "cpu": 0}
+    run(kube, node_pool=pool)
+    assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+
+
+def test_a_pool_of_others_is_left_alone_and_one_that_cant_be_set_is_told(kube: Kube, api: Api, pool: str) -> None:
+    run(kube)
+    api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["spent"] = "2000"
+    api.answer_next("PATCH", POOL, refused(403, "may not"))
+    told = run(kube, node_pool=pool)
+    assert told["alerts"][-1] == "the limits of NodePool coursehub-students could not be set to 0 nodes: may not"
+    del api.objects[POOL]["metadata"]["labels"]["app.kubernetes.io/managed-by"]
+    told = run(kube, node_pool=pool)
+    assert "students' servers start all the same" in told["alerts"][-1]
+    assert api.objects[POOL]["spec"]["limits"]["nodes"] == 58
+    # Without Karpenter, as on GKE.
+    assert "students' servers start all the same" in run(kube)["alerts"][-1]
 
 
 @pytest.mark.parametrize(

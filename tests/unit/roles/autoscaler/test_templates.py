@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible.plugins.filter.core import FilterModule
 from ansible.plugins.test import core as tests_of_ansible
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _resizing, _samples, _warm
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _resizing, _samples, _spend, _warm
 
 from tests.unit.paths import ROOT
 
@@ -23,6 +23,7 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
     values = {
         **defaults,
         "_autoscaler_most": 18,
+        "_autoscaler_pool": "coursehub-students",
         "_autoscaler_cores": "1.9",
         "coursehub_name": "coursehub",
         "coursehub_namespace": "coursehub",
@@ -59,6 +60,8 @@ def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> No
     spec = found[("NodePool", "coursehub-students")]["spec"]
     # Of whole cores: that is what Karpenter takes off while it orders.
     assert spec["limits"] == {"nodes": 18, "cpu": 36}
+    # Else each run of seats would set others.
+    assert spec["limits"] == _spend.pool_limits(18, MACHINE["cpu"])
     assert spec["disruption"]["consolidationPolicy"] == "WhenEmpty"
     template = spec["template"]
     assert template["metadata"]["labels"] == _warm.POOL
@@ -127,7 +130,7 @@ def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
     variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
     tasks += variables["_autoscaler_scheduler"]
     read = {word for word in tasks.replace('"', " ").split() if word.startswith("coursehub_autoscaler_")}
-    assert "coursehub_autoscaler_scheduler_image" in read
+    assert {"coursehub_autoscaler_scheduler_image", "coursehub_autoscaler_engine"} <= read
     assert read <= given
     container = found["CronJob", "seats"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     assert container["args"][-1] == "coursehub.jupyterhub.seats"
@@ -177,3 +180,8 @@ def test_the_schedule_may_touch_only_what_it_makes() -> None:
     assert writing["resources"] == ["pods/resize"]
     (reading,) = objects("seats")["ClusterRole", "coursehub-seats"]["rules"]
     assert set(reading["verbs"]) == {"get", "list"}
+    for engine, pools in (("gke", []), ("karpenter", ["coursehub-students"]), ("kwok", ["coursehub-students"])):
+        found = objects("seats", coursehub_autoscaler_engine=engine)
+        pool = found["ClusterRole", "coursehub-seats"]["rules"][1:]
+        assert [name for rule in pool for name in rule["resourceNames"]] == pools
+        assert all(rule["verbs"] == ["get", "patch"] for rule in pool)

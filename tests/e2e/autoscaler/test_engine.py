@@ -6,7 +6,7 @@ import time
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
 
-from tests.e2e.autoscaler.conftest import SCALE_S, SEATS_PER_NODE, Course, Engine, Seats, within
+from tests.e2e.autoscaler.conftest import CORE_NODES, SCALE_S, SEATS_PER_NODE, Course, Engine, Seats, within
 from tests.e2e.cluster import STUDENTS, Cluster
 
 # For who comes to a seat that is warm: a pod is placed and started, and the machine has other things to do.
@@ -108,11 +108,12 @@ def test_growth_is_warned_of_and_ends_at_the_limit(course: Course, seats: Seats,
 def test_a_day_whose_money_is_spent_adds_no_node(course: Course, seats: Seats, cluster: Cluster) -> None:
     names = course.come(SEATS_PER_NODE)
     (first,) = set(course.running(names, SCALE_S).values())
-    seats(0, node_pool=POOL)
+    # A run before, with which no node comes for whoever may come next.
+    seats(1, limit_nodes=CORE_NODES + 1)
     path = cluster.kube.path("v1", "ConfigMap", STUDENTS, _warm.NAME)
     cluster.kube.merge(path, {"data": {"spent": "200"}})
     try:
-        assert "no node is added to the 1" in seats(0, node_pool=POOL)["alerts"][0]
+        assert "no node is added to the 1" in seats(1, node_pool=POOL)["alerts"][-1]
         (late,) = course.come(1)
         time.sleep(20)
         assert (set(course.nodes()), late in _placed(course)) == ({first}, False)
@@ -122,7 +123,7 @@ def test_a_day_whose_money_is_spent_adds_no_node(course: Course, seats: Seats, c
         (last,) = course.come(1)
     finally:
         # A limit that is raised.
-        told = seats(0, node_pool=POOL, limit_spend=1000)
+        told = seats(1, node_pool=POOL, limit_spend=1000)
     assert told["changed"]
     course.running([last], SCALE_S)
 

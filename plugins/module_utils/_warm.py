@@ -25,6 +25,8 @@ TOLERATION = {"key": "coursehub.jupyterhub/pool", "operator": "Equal", "value": 
 # Below all that is real, so that a student's server takes its place at once.
 PRIORITY_CLASS = "coursehub-placeholder"
 _PLACEHOLDER = {"app.kubernetes.io/name": "seats-placeholder"}
+# Of templates/unpacked.yaml.j2 of the role.
+_UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
 # A run that was longer ago says nothing of the money that was spent since; the nodes may have been away.
 _LONGEST = timedelta(minutes=15)
@@ -62,6 +64,11 @@ def is_server(item: Object) -> bool:
 def is_placeholder(item: Object) -> bool:
     """Tell whether an object is the Deployment of placeholders, or a pod of it."""
     return _is(item, _PLACEHOLDER)
+
+
+def keeps_room(item: Object) -> bool:
+    """Tell whether a workload only holds room on nodes, so that its pods wait where there is none: no trouble."""
+    return is_placeholder(item) or _is(item, _UNPACKED)
 
 
 @dataclass
@@ -130,10 +137,12 @@ def too_small(
     nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee, disks: int, seats: int
 ) -> list[str]:
     """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there."""
-    own = _taken(pod for pod in pods if not is_server(pod) and not is_placeholder(pod))
+    others = [pod for pod in pods if not is_server(pod) and not is_placeholder(pod)]
+    # What is kept free counts, and is not the system's: the role knows of it.
+    held, own = _taken(others), _taken(pod for pod in others if not _is(pod, _UNPACKED))
     for node in nodes:
         name = node["metadata"]["name"]
-        room = _room(node, own[name], guarantee, disks)
+        room = _room(node, held[name], guarantee, disks)
         if room < seats:
             return [
                 f"beside the cluster's own pods, which ask for {own[name].cpu:.3g} cores and"

@@ -131,6 +131,11 @@ seats_per_node:
   type: int
   returned: success
   sample: 19
+unpacked_memory:
+  description: How many bytes of a node's memory are kept free.
+  type: int
+  returned: success
+  sample: 1395654656
 warned:
   description: What may be meant otherwise.
   type: list
@@ -168,7 +173,8 @@ def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
         *_seats.of_spend(limits, machine.price, ends_growth=parameters["spend_ends_growth"]),
         *_classes_away(parameters, now),
     ]
-    return {"changed": False, "seats_per_node": seats, "warned": warned}
+    unpacked = _packing.unpacked_of(parameters["machine"])
+    return {"changed": False, "seats_per_node": seats, "unpacked_memory": unpacked, "warned": warned}
 
 
 def _apart(zones: list[str]) -> str:

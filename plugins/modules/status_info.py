@@ -104,8 +104,8 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
         owned = ",".join(f"{key}={value}" for key, value in _manifests.MANAGED_BY.items())
         namespace = parameters["students_namespace"]
         workloads = [item for kind in _manifests.WORKLOADS for item in kube.list("apps/v1", kind, labelSelector=owned)]
-        # Its pods wait for nodes, which is what they are for: they are told of with the seats.
-        workloads = [item for item in workloads if not _warm.is_placeholder(item)]
+        # Placeholders wait for nodes, which is what they are for: they are told of with the seats.
+        workloads = [item for item in workloads if not _warm.keeps_room(item)]
         pods = kube.list("v1", "Pod")
         _status.add_workloads(report, workloads, pods)
         _status.add_own_disks(report, _own_claims(kube, owned, namespace), _used_bytes(kube))

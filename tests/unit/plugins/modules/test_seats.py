@@ -321,6 +321,14 @@ def test_a_machine_that_is_smaller_than_said_is_told(kube: Kube, api: Api) -> No
     )
     (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
     assert "ask for 0.15 cores and 100 MiB on a, it has room for 17 servers, not for 19: set system_cpu" in warned
+    # What the role keeps free is not to be set once more.
+    labels = {"app.kubernetes.io/name": "unpacked"}
+    kept = {"nodeName": "a", "containers": [{"resources": {"requests": {"cpu": "1m", "memory": "10Gi"}}}]}
+    path = "/api/v1/namespaces/coursehub/pods/unpacked"
+    api.put(path, {"metadata": {"name": "unpacked", "namespace": "coursehub", "labels": labels}, "spec": kept})
+    (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
+    assert "ask for 0.15 cores and 100 MiB on a, it has room for 11 servers" in warned
+    del api.objects[path]
     system = {**PARAMETERS["machine"], "system_cpu": "150m"}
     assert run(kube, 60, mechanism="placeholder", machine=system)["warned"] == []
 

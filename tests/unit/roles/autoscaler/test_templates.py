@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
     values = {
         **defaults,
+        "_autoscaler_checked": {"unpacked_memory": 0},
         "_autoscaler_most": 18,
         "_autoscaler_pool": "coursehub-students",
         "_autoscaler_cores": "1.9",
@@ -31,6 +33,7 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
         "coursehub_autoscaler_machine": MACHINE,
         "coursehub_autoscaler_prices": {"small": 0.5},
         "coursehub_autoscaler_image": "tools:1",
+        "coursehub_hub_singleuser_image": "",
         **variables,
     }
 
@@ -122,6 +125,24 @@ def test_a_second_scheduler_only_where_there_is_an_image() -> None:
     assert bound == {"system:kube-scheduler", "system:volume-scheduler"}
 
 
+def test_a_part_of_each_node_is_kept_free_by_a_pod_that_nobody_moves() -> None:
+    assert not objects("unpacked")
+    found = objects("unpacked", _autoscaler_checked={"unpacked_memory": 1363148800})
+    ((_kind, item),) = found.items()
+    assert _warm.keeps_room(item)
+    spec = item["spec"]["template"]["spec"]
+    assert spec["nodeSelector"] == _warm.POOL
+    # On the node before it takes students, and of their priority, so that neither moves the other.
+    assert spec["tolerations"] == [{"operator": "Exists"}]
+    assert "priorityClassName" not in spec
+    (container,) = spec["containers"]
+    assert container["resources"] == {"requests": {"cpu": "1m", "memory": "1363148800"}}
+    assert container["image"] == "tools:1"
+    known = {"_autoscaler_checked": {"unpacked_memory": 1}, "coursehub_hub_singleuser_image": "course:2"}
+    (item,) = objects("unpacked", **known).values()
+    assert item["spec"]["template"]["spec"]["containers"][0]["image"] == "course:2"
+
+
 def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
     found = objects("seats", coursehub_autoscaler_calendar="https://calendar.example.org/a.ics")
     inventory = yaml.safe_load(found["Secret", "seats"]["stringData"]["inventory.json"])
@@ -129,7 +150,7 @@ def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
     tasks = "".join((ROLE / f"tasks/{name}.yml").read_text(encoding="utf-8") for name in ("seats", "resize"))
     variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
     tasks += variables["_autoscaler_scheduler"]
-    read = {word for word in tasks.replace('"', " ").split() if word.startswith("coursehub_autoscaler_")}
+    read = set(re.findall(r"\bcoursehub_autoscaler_\w+", tasks))
     assert {"coursehub_autoscaler_scheduler_image", "coursehub_autoscaler_engine"} <= read
     assert read <= given
     container = found["CronJob", "seats"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]

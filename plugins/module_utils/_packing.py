@@ -109,8 +109,8 @@ def parse_machine(entry: Mapping[str, Any], prices: Mapping[str, Any]) -> Machin
     memory -= unpacked_of(entry)
     if price < 0 or disks < 1 or pods < 1 or cpu <= 0 or memory <= 0:
         raise CoursehubError(
-            f"{name}: disks, pods, and cpu and memory without what the system takes and what is kept free are above zero,"
-            " its price is not below: see the vendor's list, and an empty node"
+            f"{name}: disks, pods, and cpu and memory without what the system takes and what is kept free are above"
+            " zero, its price is not below: see the vendor's list, and an empty node"
         )
     return Machine(name, float(cpu), int(memory), disks, price, pods)
 

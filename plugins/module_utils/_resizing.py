@@ -1,6 +1,6 @@
 # Copyright (c) 2026 the coursehub authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which running servers are to ask for more or less, from what the kubelets say of them; without I/O."""
+"""Which running servers are to ask for more or less, from what they use; without I/O."""
 
 from __future__ import annotations
 
@@ -52,6 +52,21 @@ def uses(summary: Object, namespace: str) -> dict[str, Use]:
         memory, cpu = pod.get("memory", {}).get("workingSetBytes"), pod.get("cpu", {}).get("usageNanoCores")
         if pod["podRef"]["namespace"] == namespace and memory is not None and cpu is not None:
             found[pod["podRef"]["name"]] = Use(int(memory), cpu / 1e9)
+    return found
+
+
+def uses_of_metrics(answer: Object) -> dict[str, Use]:
+    """Return pod -> use from a list of ``PodMetrics``.
+
+    They have the same two numbers, which metrics-server reads of the kubelets several times a minute:
+    https://github.com/kubernetes/metrics/blob/master/pkg/apis/metrics/v1beta1/types.go
+    """
+    found = {}
+    for item in answer.get("items", []):
+        usage = [one.get("usage") or {} for one in item.get("containers", [])]
+        if usage and all("memory" in one and "cpu" in one for one in usage):
+            memory, cpu = (sum(parse_quantity(str(one[word])) for one in usage) for word in ("memory", "cpu"))
+            found[item["metadata"]["name"]] = Use(int(memory), float(cpu))
     return found
 
 

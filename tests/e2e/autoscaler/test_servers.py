@@ -31,6 +31,7 @@ def _resize() -> dict[str, Any]:
         kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
         context=os.environ["COURSEHUB_CONTEXT"],
         namespace=STUDENTS,
+        source="kubelet",
         floor="256Mi",
         ceiling="1Gi",
         cpu="50m",

@@ -178,12 +178,21 @@ def test_servers_are_resized_by_a_schedule_and_an_account_of_its_own() -> None:
         assert pod["serviceAccountName"] == name
         assert pod["containers"][0]["args"][-1] == f"coursehub.jupyterhub.{name}"
         assert (ROOT / f"playbooks/{name}.yml").exists()
-        for kind in ("RoleBinding", "ClusterRoleBinding"):
-            one = found[kind, name if kind == "RoleBinding" else f"coursehub-{name}"]
-            assert one["subjects"][0]["name"] == name
+        assert found["RoleBinding", name]["subjects"][0]["name"] == name
+    assert found["ClusterRoleBinding", "coursehub-seats"]["subjects"][0]["name"] == "seats"
+    # Of students' servers alone, and nothing in the cluster at large.
+    assert ("ClusterRole", "coursehub-resize") not in found
+    assert ("ClusterRoleBinding", "coursehub-resize") not in found
+    assert "metrics.k8s.io" in str(found["Role", "resize"]["rules"])
+
+
+def test_only_where_kubelets_are_asked_may_an_account_ask_them() -> None:
+    found = objects("seats", coursehub_autoscaler_resize=True, coursehub_autoscaler_resize_source="kubelet")
+    assert found["ClusterRoleBinding", "coursehub-resize"]["subjects"][0]["name"] == "resize"
     # By way of the API server, who may get nodes/proxy may run commands in any container.
     reach = {name: str(found["ClusterRole", f"coursehub-{name}"]["rules"]) for name in ("seats", "resize")}
     assert ["nodes/proxy" in rules for rules in reach.values()] == [False, True]
+    assert "metrics.k8s.io" not in str(found["Role", "resize"]["rules"])
 
 
 def test_the_schedule_may_touch_only_what_it_makes() -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity imp
 
 Object = dict[str, Any]
 NEARLY_FULL_PERCENT = 85
+_ZONE = "topology.kubernetes.io/zone"
 # They are counted once a minute. Ten without are no accident, and a class is soon.
 SEATS_LATE = timedelta(minutes=10)
 # A placeholder waits for a node that boots; one that waits for so long will have none.
@@ -135,11 +136,19 @@ def _stuck(waiting: Sequence[Object], now: datetime) -> list[str]:
     ]
 
 
-def add_students(report: Report, pods: Sequence[Object], disks: Sequence[Object]) -> None:
-    """Report the students' servers and disks."""
+def unplaced(pod: Object) -> bool:
+    """Tell whether a pod waits for a node."""
+    conditions = pod["status"].get("conditions") or []
+    return any(one["type"] == "PodScheduled" and one["status"] == "False" for one in conditions)
+
+
+def add_students(
+    report: Report, pods: Sequence[Object], disks: Sequence[Object], volumes: Sequence[Object], nodes: Sequence[Object]
+) -> None:
+    """Report the students' servers and disks. ``volumes`` are those of ``disks``, as far as a pod waits for a node."""
     phases = Counter(pod["status"].get("phase", "Unknown") for pod in pods)
     troubles = [
-        f"{pod['metadata']['name']}: {pod_trouble(pod)}"
+        "; ".join([f"{pod['metadata']['name']}: {pod_trouble(pod)}", *_elsewhere(pod, disks, volumes, nodes)])
         for pod in pods
         if pod["status"].get("phase") != "Running" and pod_trouble(pod)
     ]
@@ -151,4 +160,52 @@ def add_students(report: Report, pods: Sequence[Object], disks: Sequence[Object]
         "students' disks",
         not lost,
         f"{bound} of {len(disks)} bound" + (f", lost: {', '.join(lost[:5])}" if lost else ""),
+    )
+
+
+def _elsewhere(
+    pod: Object, disks: Sequence[Object], volumes: Sequence[Object], nodes: Sequence[Object]
+) -> Iterator[str]:
+    """Yield where a pod's disk is, if it waits for a node and its disk can't be attached everywhere.
+
+    By what is, not by what the scheduler says: that differs by its version, and names no zone.
+    """
+    if not unplaced(pod):
+        return
+    selector = (pod.get("spec", {}).get("nodeSelector") or {}).items()
+    zones = Counter(
+        labels.get(_ZONE, "")
+        for labels in (node["metadata"].get("labels") or {} for node in nodes)
+        if selector <= labels.items()
+    )
+    mounted = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in pod.get("spec", {}).get("volumes") or []
+        if "persistentVolumeClaim" in volume
+    }
+    names = {disk.get("spec", {}).get("volumeName") for disk in disks if disk["metadata"]["name"] in mounted}
+    for volume in volumes:
+        own = zones_of(volume) if volume["metadata"]["name"] in names else []
+        if not own:
+            continue
+        there = sum(zones[zone] for zone in own)
+        yield f"the disk is in {' or '.join(own)}, where " + (
+            f"{there} nodes for it have no room yet"
+            if there
+            else "no node for it is: see whether the engine gets machines there, and coursehub_autoscaler_zones"
+        )
+
+
+def zones_of(volume: Object) -> list[str]:
+    """Return the zones in which a volume can be attached; empty where it does not say."""
+    terms = (volume["spec"].get("nodeAffinity") or {}).get("required", {}).get("nodeSelectorTerms") or []
+    # Drivers have keys of their own: topology.kubernetes.io/zone, topology.gke.io/zone, topology.ebs.csi.aws.com/zone.
+    return sorted(
+        {
+            zone
+            for term in terms
+            for one in term.get("matchExpressions") or []
+            if one["key"].endswith("/zone") and one["operator"] == "In"
+            for zone in one["values"]
+        }
     )

@@ -30,6 +30,8 @@ _UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
 # A run that was longer ago says nothing of the money that was spent since; the nodes may have been away.
 _LONGEST = timedelta(minutes=15)
+# A node boots in one or two, and an engine tries other zones meanwhile.
+_WAIT_LATE = timedelta(minutes=10)
 # Longer than the seats of a class are warm, and than a rate is taken of.
 _REMEMBERED = timedelta(hours=1)
 
@@ -150,6 +152,27 @@ def too_small(
                 f" {seats}: set system_cpu and system_memory of the machine to that, or no placeholder fits on a node"
             ]
     return []
+
+
+def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
+    """Return a sentence where students have waited for a node for longer than any takes, of whatever the reason is:
+    a limit, a zone that has no machines, or a disk in a zone that nodes may not be in.
+    """
+    late = sorted(
+        (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"], one.get("message", ""))
+        for pod in servers
+        for one in pod.get("status", {}).get("conditions") or []
+        if one["type"] == "PodScheduled"
+        and one["status"] == "False"
+        and now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > _WAIT_LATE
+    )
+    if not late:
+        return []
+    _made, first, message = late[0]
+    return [
+        f"{len(late)} students have waited for a node for more than {_WAIT_LATE // timedelta(minutes=1)} minutes, the"
+        f" first is {first}: {message}"
+    ]
 
 
 def spent(kept: Mapping[str, str], now: datetime, nodes: int, price: float) -> float:

@@ -175,7 +175,7 @@ warned:
   returned: success
   sample: ["19 of 23 nodes will be there"]
 alerts:
-  description: Where a limit ends growth.
+  description: Where a limit ends growth, and where students have waited for a node for more than ten minutes.
   type: list
   elements: str
   returned: success
@@ -248,9 +248,10 @@ class Run:
         before, after = self._apply(self._wanted(mechanism, plan))
         pool, unlimited = self._limit_pool(len(nodes), money)
         before, after = before + pool[0], after + pool[1]
-        alerts = [*plan.alerts, *unlimited]
+        servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
+        alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
-        sampled, unkept = self._sample(kept.get("sampled", ""), now, nodes, pods)
+        sampled, unkept = self._sample(kept.get("sampled", ""), now, nodes, servers)
         # Of money near its end the plan speaks where nothing else ends growth.
         near = _spend.warnings(self._limits, money) if plan.alerts else []
         warned = [*plan.warnings, *near, *unread, *small, *unkept]
@@ -299,14 +300,13 @@ class Run:
         changed = {**pool, "spec": {**pool["spec"], "limits": limits}}
         return ([_manifests.shown(pool)], [_manifests.shown(changed)]), alerts
 
-    def _sample(self, last: str, now: datetime, nodes: _kube.Objects, pods: _kube.Objects) -> tuple[str, list[str]]:
+    def _sample(self, last: str, now: datetime, nodes: _kube.Objects, servers: _kube.Objects) -> tuple[str, list[str]]:
         """Keep a sample, if it is time for one; return when the last one was taken, and why this one is not kept.
 
         Seats are kept warm all the same.
         """
         if self._check_mode or not _samples.due(last, now):
             return last, []
-        servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         try:
             used = _samples.used_of(self._kube.get("v1", "ConfigMap", _resizing.NAME, self._namespace), now)
             sample = _samples.take(

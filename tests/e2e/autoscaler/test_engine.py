@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
 
 from tests.e2e.autoscaler.conftest import CORE_NODES, SCALE_S, SEATS_PER_NODE, Course, Engine, Seats, within
 from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.playbook import module
 
 # For who comes to a seat that is warm: a pod is placed and started, and the machine has other things to do.
 AT_ONCE_S = 10
@@ -146,3 +148,32 @@ def test_a_zone_without_machines_is_passed_over(course: Course, engine: Engine) 
     assert course.nodes()[second]["metadata"]["labels"][ZONE] == "zone-b"
     # Who was in the zone before stays there.
     assert set(course.running(names, AT_ONCE_S).values()) == {first}
+
+
+def test_who_has_a_disk_in_a_zone_waits_for_a_node_there(course: Course, engine: Engine) -> None:
+    (first,) = set(course.running(course.come(1), SCALE_S).values())
+    assert course.nodes()[first]["metadata"]["labels"][ZONE] == "zone-a"
+    disk = course.disk_in("zone-b")
+    # There is room on the first, where the disk can't be attached.
+    (bob,) = course.come(1, disk)
+    second = course.running([bob], SCALE_S)[bob]
+    assert course.nodes()[second]["metadata"]["labels"][ZONE] == "zone-b"
+    course.go(bob)
+    assert set(course.wait_nodes(1, SCALE_S)) == {first}
+    try:
+        engine.offer("zone-a")
+        (bob,) = course.come(1, disk)
+        time.sleep(20)
+        assert (set(course.nodes()), bob in _placed(course)) == ({first}, False)
+        told = module(
+            "status_info",
+            kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
+            context=os.environ["COURSEHUB_CONTEXT"],
+            students_namespace=STUDENTS,
+        )
+        (servers,) = [thing for thing in told["things"] if thing["name"] == "students' servers"]
+        assert not servers["well"]
+        assert "the disk is in zone-b, where no node for it is" in servers["detail"]
+    finally:
+        engine.offer("zone-a", "zone-b")
+    course.running([bob], SCALE_S + 30)

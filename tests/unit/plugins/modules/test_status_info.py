@@ -81,6 +81,29 @@ def test_placeholders_that_wait_for_nodes_are_no_workload_that_is_down(hub: dict
     assert "seats-placeholder" not in result["text"]
 
 
+def test_where_disks_are_is_looked_at_while_somebody_waits(hub: dict[str, Any], api: Api) -> None:
+    status_info.run(hub)
+    assert "/api/v1/persistentvolumes" not in api.asked_for("GET")
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+    labels = {"app.kubernetes.io/component": "singleuser-server"}
+    path = "/api/v1/namespaces/students"
+    home = {"name": "home", "persistentVolumeClaim": {"claimName": "disk-bob"}}
+    api.put(
+        f"{path}/pods/jupyter-bob",
+        {
+            "metadata": {"name": "jupyter-bob", "namespace": "students", "labels": labels},
+            "spec": {"volumes": [home]},
+            "status": {"phase": "Pending", "conditions": [waits]},
+        },
+    )
+    claim = {"metadata": {"name": "disk-bob"}, "spec": {"volumeName": "v"}, "status": {"phase": "Bound"}}
+    api.put(f"{path}/persistentvolumeclaims/disk-bob", claim)
+    term = {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["b"]}]}
+    affinity = {"required": {"nodeSelectorTerms": [term]}}
+    api.put("/api/v1/persistentvolumes/v", {"metadata": {"name": "v"}, "spec": {"nodeAffinity": affinity}})
+    assert "the disk is in b, where no node for it is" in status_info.run(hub)["text"]
+
+
 def test_the_hub_is_asked_by_the_way_that_students_take(hub: dict[str, Any], api: Api, kubeconfig: Path) -> None:
     api.answer_next("GET", "/hub/health", Answer(body={}))
     url = address(kubeconfig)

@@ -223,6 +223,8 @@ class Run:
             "limit_spend": 10000.0,
             "mechanism": self.design.mechanism,
             "scheduler": "coursehub-packing",
+            "course": "course",
+            "node_pool": "",
             "image": "localhost/coursehub/tools:1",
         }
 

@@ -24,17 +24,23 @@ _STYLE = (
 Line = Sequence[tuple[float, float]]
 
 
-def page(samples: Sequence[_cost.Sample], result: Mapping[str, Any], prices: Mapping[str, float]) -> str:
-    """Return the page, as HTML, of samples and of what ``_cost.as_result`` says of them."""
-    begin = samples[0].at
-    hours = [(one.at - begin).total_seconds() / 3600 for one in samples]
-    seats = [(at, float(one.seats)) for at, one in zip(hours, samples, strict=True)]
-    servers = [(at, float(len(one.servers))) for at, one in zip(hours, samples, strict=True)]
-    costs = [sum(prices[name] * count for name, count in one.nodes.items()) for one in samples]
+def page(told: _cost.Usage, result: Mapping[str, Any]) -> str:
+    """Return the page, as HTML, of what was counted and of what ``_cost.as_result`` says of it."""
+    points = told.points
+    hours = [(one.at - points[0].at).total_seconds() / 3600 for one in points]
+    seats = [(at, float(one.seats)) for at, one in zip(hours, points, strict=True)]
+    servers = [(at, float(one.servers)) for at, one in zip(hours, points, strict=True)]
+    costs = [one.cost_an_hour for one in points]
     spans = [0.0 if b - a > _cost.GAP.total_seconds() / 3600 else b - a for a, b in pairwise(hours)]
     spent = list(accumulate([0.0, *(cost * span for cost, span in zip(costs, spans, strict=False))]))
     static = list(accumulate([0.0, *(max(costs) * span for span in spans)]))
-    waits = sorted(wait for one in samples for wait in one.waits)
+    memory = {
+        "asked": [(at, one.asked_mib / 1024) for at, one in zip(hours, points, strict=True)],
+        "in use": [
+            (at, one.used_mib / 1024) for at, one in zip(hours, points, strict=True) if one.used_mib is not None
+        ],
+    }
+    waits = sorted(told.waits)
     ranks = [(100 * (number + 1) / len(waits), wait) for number, wait in enumerate(waits)]
     rows = [(name.replace("_", " "), value) for name, value in result.items() if not isinstance(value, dict)]
     return "\n".join(
@@ -44,6 +50,8 @@ def page(samples: Sequence[_cost.Sample], result: Mapping[str, Any], prices: Map
             _table(rows),
             "<h2>Seats and servers</h2>",
             plot({"seats": seats, "servers": servers}, "hours", steps=True),
+            "<h2>GiB of memory that servers ask for, and have in use where somebody looked</h2>",
+            plot({name: line for name, line in memory.items() if line}, "hours", steps=True),
             "<h2>Cost, beside a static fleet</h2>",
             plot(
                 {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
@@ -27,7 +28,8 @@ STEP = 64 * MIB
 # A server asks for so much of what it uses: the next dataframe comes before the next look, and where a node's memory is
 # used up, the kubelet evicts first who uses more than they asked for.
 HEADROOM = 1.25
-
+# More of a node that is kept free is another machine's worth.
+MOST_UNPACKED = 0.5
 
 # A kubelet takes 110 pods unless it is told otherwise, and has some of the cluster's own.
 PODS = 100
@@ -88,7 +90,8 @@ def parse_machine(entry: Mapping[str, Any], prices: Mapping[str, Any]) -> Machin
     """Return a machine of ``type``, ``cpu``, ``memory`` (both allocatable) and ``disks``.
 
     It may have ``system_cpu`` and ``system_memory``, what the cluster's own pods ask for on each node, which are taken
-    off: a placeholder of all seats would else be larger than any node. And it may have ``pods``.
+    off: a placeholder of all seats would else be larger than any node. So is ``unpacked``, the part of ``memory`` that
+    is kept free on each. And it may have ``pods``.
 
     Raises CoursehubError for what can't be read, and where the price list lacks the type.
     """
@@ -110,12 +113,29 @@ def parse_machine(entry: Mapping[str, Any], prices: Mapping[str, Any]) -> Machin
         parse_quantity(str(entry.get(word, ""))) - parse_quantity(str(entry.get(f"system_{word}", "0")))
         for word in ("cpu", "memory")
     )
+    memory -= unpacked_of(entry)
     if price < 0 or disks < 1 or pods < 1 or cpu <= 0 or memory <= 0:
         raise CoursehubError(
-            f"{name}: disks, pods, and cpu and memory without what the system takes are above zero, its price is not"
-            " below: see the vendor's list, and an empty node"
+            f"{name}: disks, pods, and cpu and memory without what the system takes and what is kept free are above"
+            " zero, its price is not below: see the vendor's list, and an empty node"
         )
     return Machine(name, float(cpu), int(memory), disks, price, pods)
+
+
+def unpacked_of(entry: Mapping[str, Any]) -> int:
+    """Return how much of a machine's memory is kept free, in whole MiB: servers use more than they ask for, between two
+    looks at them, and where nothing is left the kubelet evicts one. Raises CoursehubError for a part that is none.
+    """
+    try:
+        part = float(entry.get("unpacked", 0))
+    except (TypeError, ValueError):
+        part = -1.0
+    if not 0 <= part <= MOST_UNPACKED:
+        raise CoursehubError(
+            f"unpacked is '{entry['unpacked']}': write the part of a node's memory that is kept free, from 0 to"
+            f" {MOST_UNPACKED:g}, as 0.1"
+        )
+    return int(parse_quantity(str(entry.get("memory", ""))) * Decimal(str(part))) // MIB * MIB
 
 
 def seats_of(machine: Machine, guarantee: Guarantee) -> int:

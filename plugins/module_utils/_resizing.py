@@ -1,9 +1,10 @@
 # Copyright (c) 2026 the coursehub authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which running servers are to ask for more or less, from what the kubelets say of them; without I/O."""
+"""Which running servers are to ask for more or less, from what they use; without I/O."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity imp
 
 Object = dict[str, Any]
 
+# What is kept from run to run.
+NAME = "resize"
 SELECTOR = "app.kubernetes.io/component=singleuser-server"
 # Of the single container of a student's pod, as KubeSpawner has it.
 CONTAINER = "notebook"
@@ -52,6 +55,21 @@ def uses(summary: Object, namespace: str) -> dict[str, Use]:
     return found
 
 
+def uses_of_metrics(answer: Object) -> dict[str, Use]:
+    """Return pod -> use from a list of ``PodMetrics``.
+
+    They have the same two numbers, which metrics-server reads of the kubelets several times a minute:
+    https://github.com/kubernetes/metrics/blob/master/pkg/apis/metrics/v1beta1/types.go
+    """
+    found = {}
+    for item in answer.get("items", []):
+        usage = [one.get("usage") or {} for one in item.get("containers", [])]
+        if usage and all("memory" in one and "cpu" in one for one in usage):
+            memory, cpu = (sum(parse_quantity(str(one[word])) for one in usage) for word in ("memory", "cpu"))
+            found[item["metadata"]["name"]] = Use(int(memory), float(cpu))
+    return found
+
+
 def quiet_since(
     pods: Iterable[Object], used: Mapping[str, Use], before: Mapping[str, str], now: datetime
 ) -> dict[str, str]:
@@ -59,6 +77,20 @@ def quiet_since(
     uids = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in pods}
     quiet = [uids[name] for name, use in used.items() if name in uids and use.cpu < IDLE_CORES]
     return {uid: before.get(uid, now.isoformat(timespec="seconds")) for uid in quiet}
+
+
+def record(namespace: str, quiet: Mapping[str, str], used: Iterable[Use], now: datetime) -> Object:
+    """Return what the next run is to find, and who tells what the cluster is used for."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "data": {
+            "at": now.isoformat(timespec="seconds"),
+            "quiet": json.dumps(quiet),
+            "used_mib": str(sum(use.memory for use in used) // _packing.MIB),
+        },
+    }
 
 
 def plan(

@@ -106,14 +106,22 @@ def check_limits(limits: Limits, price: float) -> None:
         )
 
 
-def of_spend(limits: Limits, price: float) -> list[str]:
-    """Return a sentence where students' own servers can cost more than the limit: it ends warm seats, and no start."""
+def of_spend(limits: Limits, price: float, *, ends_growth: bool) -> list[str]:
+    """Return a sentence where students' own servers can cost more than the limit, which then is reached by day.
+
+    ``ends_growth`` is where the limit ends more than warm seats: no node comes any more.
+    """
     most = 24 * price * limits.nodes
     if most <= limits.spend:
         return []
+    what = (
+        "when it is reached no node is added, and students wait who find no room"
+        if ends_growth
+        else "that limit ends warm seats and not the starts of students' servers"
+    )
     return [
-        f"{limits.nodes} nodes for a whole day cost {most:.2f}, more than the limit of {limits.spend:g}: that limit"
-        " ends warm seats and not the starts of students' servers; lower the limit of nodes where it must hold"
+        f"{limits.nodes} nodes for a whole day cost {most:.2f}, more than the limit of {limits.spend:g}: {what};"
+        " lower the limit of nodes, or raise that of spend, where that is not meant"
     ]
 
 

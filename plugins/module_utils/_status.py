@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,8 +16,11 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity imp
 
 Object = dict[str, Any]
 NEARLY_FULL_PERCENT = 85
+_ZONE = "topology.kubernetes.io/zone"
 # They are counted once a minute. Ten without are no accident, and a class is soon.
 SEATS_LATE = timedelta(minutes=10)
+# A placeholder waits for a node that boots; one that waits for so long will have none.
+PLACEHOLDER_LATE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,12 @@ def add_own_disks(report: Report, claims: Sequence[Object], used_bytes: Mapping[
         )
 
 
-def add_seats(report: Report, record: Object | None, now: datetime) -> None:
-    """Report the warm seats, where the cluster has a schedule of them, from what its last run has left behind."""
+def add_seats(report: Report, record: Object | None, placeholders: Sequence[Object], now: datetime) -> None:
+    """Report the warm seats, where the cluster has a schedule of them, from what its last run has left behind.
+
+    ``placeholders`` are the pods that hold nodes. That they wait for one, or gave theirs to a student, is what they are
+    for, and no trouble unless it lasts.
+    """
     if record is None:
         return
     data = record.get("data") or {}
@@ -107,14 +114,41 @@ def add_seats(report: Report, record: Object | None, now: datetime) -> None:
     said = [line for line in data.get("said", "").splitlines() if line]
     late = [f"nobody has counted them for {age // timedelta(minutes=1)} minutes"] if age > SEATS_LATE else []
     urgent = [line for line in said if not line.startswith("warning: ")]
-    report.add("warm seats", not late and not urgent, "; ".join([f"{data['seats']} wanted", *late, *said]))
+    waiting = [pod for pod in placeholders if pod["status"].get("phase") != "Running"]
+    held = (
+        [f"{len(placeholders) - len(waiting)} of {len(placeholders)} placeholders hold a node"] if placeholders else []
+    )
+    stuck = _stuck(waiting, now)
+    detail = [f"{data['seats']} wanted", *held, *stuck, *late, *said]
+    report.add("warm seats", not late and not urgent and not stuck, "; ".join(detail))
 
 
-def add_students(report: Report, pods: Sequence[Object], disks: Sequence[Object]) -> None:
-    """Report the students' servers and disks."""
+def _stuck(waiting: Sequence[Object], now: datetime) -> list[str]:
+    stuck = [
+        pod for pod in waiting if now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > PLACEHOLDER_LATE
+    ]
+    if not stuck:
+        return []
+    reasons = "; ".join(sorted({pod_trouble(pod) for pod in stuck} - {""}))
+    return [
+        f"{len(stuck)} of them have waited for more than {PLACEHOLDER_LATE // timedelta(minutes=1)} minutes"
+        + (f": {reasons}" if reasons else "")
+    ]
+
+
+def unplaced(pod: Object) -> bool:
+    """Tell whether a pod waits for a node."""
+    conditions = pod["status"].get("conditions") or []
+    return any(one["type"] == "PodScheduled" and one["status"] == "False" for one in conditions)
+
+
+def add_students(
+    report: Report, pods: Sequence[Object], disks: Sequence[Object], volumes: Sequence[Object], nodes: Sequence[Object]
+) -> None:
+    """Report the students' servers and disks. ``volumes`` are those of ``disks``, as far as a pod waits for a node."""
     phases = Counter(pod["status"].get("phase", "Unknown") for pod in pods)
     troubles = [
-        f"{pod['metadata']['name']}: {pod_trouble(pod)}"
+        "; ".join([f"{pod['metadata']['name']}: {pod_trouble(pod)}", *_elsewhere(pod, disks, volumes, nodes)])
         for pod in pods
         if pod["status"].get("phase") != "Running" and pod_trouble(pod)
     ]
@@ -126,4 +160,52 @@ def add_students(report: Report, pods: Sequence[Object], disks: Sequence[Object]
         "students' disks",
         not lost,
         f"{bound} of {len(disks)} bound" + (f", lost: {', '.join(lost[:5])}" if lost else ""),
+    )
+
+
+def _elsewhere(
+    pod: Object, disks: Sequence[Object], volumes: Sequence[Object], nodes: Sequence[Object]
+) -> Iterator[str]:
+    """Yield where a pod's disk is, if it waits for a node and its disk can't be attached everywhere.
+
+    By what is, not by what the scheduler says: that differs by its version, and names no zone.
+    """
+    if not unplaced(pod):
+        return
+    selector = (pod.get("spec", {}).get("nodeSelector") or {}).items()
+    zones = Counter(
+        labels.get(_ZONE, "")
+        for labels in (node["metadata"].get("labels") or {} for node in nodes)
+        if selector <= labels.items()
+    )
+    mounted = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in pod.get("spec", {}).get("volumes") or []
+        if "persistentVolumeClaim" in volume
+    }
+    names = {disk.get("spec", {}).get("volumeName") for disk in disks if disk["metadata"]["name"] in mounted}
+    for volume in volumes:
+        own = zones_of(volume) if volume["metadata"]["name"] in names else []
+        if not own:
+            continue
+        there = sum(zones[zone] for zone in own)
+        yield f"the disk is in {' or '.join(own)}, where " + (
+            f"{there} nodes for it have no room yet"
+            if there
+            else "no node for it is: see whether the engine gets machines there, and coursehub_autoscaler_zones"
+        )
+
+
+def zones_of(volume: Object) -> list[str]:
+    """Return the zones in which a volume can be attached; empty where it does not say."""
+    terms = (volume["spec"].get("nodeAffinity") or {}).get("required", {}).get("nodeSelectorTerms") or []
+    # Drivers have keys of their own: topology.kubernetes.io/zone, topology.gke.io/zone, topology.ebs.csi.aws.com/zone.
+    return sorted(
+        {
+            zone
+            for term in terms
+            for one in term.get("matchExpressions") or []
+            if one["key"].endswith("/zone") and one["operator"] == "In"
+            for zone in one["values"]
+        }
     )

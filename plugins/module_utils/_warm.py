@@ -25,16 +25,20 @@ TOLERATION = {"key": "coursehub.jupyterhub/pool", "operator": "Equal", "value": 
 # Below all that is real, so that a student's server takes its place at once.
 PRIORITY_CLASS = "coursehub-placeholder"
 _PLACEHOLDER = {"app.kubernetes.io/name": "seats-placeholder"}
+# Of templates/unpacked.yaml.j2 of the role.
+_UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
 # A run that was longer ago says nothing of the money that was spent since; the nodes may have been away.
 _LONGEST = timedelta(minutes=15)
+# A node boots in one or two, and an engine tries other zones meanwhile.
+_WAIT_LATE = timedelta(minutes=10)
 # Longer than the seats of a class are warm, and than a rate is taken of.
 _REMEMBERED = timedelta(hours=1)
 
 
 def started(pods: Iterable[Object]) -> list[datetime]:
     """Return when the students' servers were made that are there."""
-    return sorted(datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) for pod in pods if _is(pod, _SERVER))
+    return sorted(datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) for pod in pods if is_server(pod))
 
 
 def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list[datetime]:
@@ -54,6 +58,21 @@ def _is(pod: Object, labels: Mapping[str, str]) -> bool:
     return labels.items() <= (pod["metadata"].get("labels") or {}).items()
 
 
+def is_server(item: Object) -> bool:
+    """Tell whether a pod is a student's server."""
+    return _is(item, _SERVER)
+
+
+def is_placeholder(item: Object) -> bool:
+    """Tell whether an object is the Deployment of placeholders, or a pod of it."""
+    return _is(item, _PLACEHOLDER)
+
+
+def keeps_room(item: Object) -> bool:
+    """Tell whether a workload only holds room on nodes, so that its pods wait where there is none: no trouble."""
+    return is_placeholder(item) or _is(item, _UNPACKED)
+
+
 @dataclass
 class _Taken:
     """What the pods on a node ask for, how many they are, and how many of them are students' servers."""
@@ -71,7 +90,7 @@ def _taken(pods: Iterable[Object]) -> dict[str, _Taken]:
         if node and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
             one = found[node]
             one.pods += 1
-            one.servers += _is(pod, _SERVER)
+            one.servers += is_server(pod)
             for container in pod["spec"].get("containers", []):
                 asked = container.get("resources", {}).get("requests") or {}
                 one.cpu += float(parse_quantity(str(asked.get("cpu", "0"))))
@@ -120,10 +139,12 @@ def too_small(
     nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee, disks: int, seats: int
 ) -> list[str]:
     """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there."""
-    own = _taken(pod for pod in pods if not _is(pod, _SERVER) and not _is(pod, _PLACEHOLDER))
+    others = [pod for pod in pods if not is_server(pod) and not is_placeholder(pod)]
+    # What is kept free counts, and is not the system's: the role knows of it.
+    held, own = _taken(others), _taken(pod for pod in others if not _is(pod, _UNPACKED))
     for node in nodes:
         name = node["metadata"]["name"]
-        room = _room(node, own[name], guarantee, disks)
+        room = _room(node, held[name], guarantee, disks)
         if room < seats:
             return [
                 f"beside the cluster's own pods, which ask for {own[name].cpu:.3g} cores and"
@@ -131,6 +152,27 @@ def too_small(
                 f" {seats}: set system_cpu and system_memory of the machine to that, or no placeholder fits on a node"
             ]
     return []
+
+
+def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
+    """Return a sentence where students have waited for a node for longer than any takes, of whatever the reason is:
+    a limit, a zone that has no machines, or a disk in a zone that nodes may not be in.
+    """
+    late = sorted(
+        (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"], one.get("message", ""))
+        for pod in servers
+        for one in pod.get("status", {}).get("conditions") or []
+        if one["type"] == "PodScheduled"
+        and one["status"] == "False"
+        and now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > _WAIT_LATE
+    )
+    if not late:
+        return []
+    _made, first, message = late[0]
+    return [
+        f"{len(late)} students have waited for a node for more than {_WAIT_LATE // timedelta(minutes=1)} minutes, the"
+        f" first is {first}: {message}"
+    ]
 
 
 def spent(kept: Mapping[str, str], now: datetime, nodes: int, price: float) -> float:
@@ -196,7 +238,7 @@ def placeholder(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": PLACEHOLDER[2], "namespace": namespace},
+            "metadata": {"name": PLACEHOLDER[2], "namespace": namespace, "labels": dict(labels)},
             "spec": {
                 "replicas": replicas,
                 "selector": {"matchLabels": labels},
@@ -239,8 +281,12 @@ def _pod(size: _packing.Guarantee, image: str) -> Object:
     }
 
 
-def record(namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Sequence[str]) -> Object:
-    """Return what the next run, and whoever is on duty, is to find: the last good calendar, the money, the alerts."""
+def record(
+    namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Sequence[str], sampled: str = ""
+) -> Object:
+    """Return what the next run, and whoever is on duty, is to find: the last good calendar, the money, the alerts, and
+    when the last sample was taken.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -252,5 +298,6 @@ def record(namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Se
             "calendar": calendar,
             "seats": str(seats),
             "said": "\n".join(said),
+            "sampled": sampled,
         },
     }

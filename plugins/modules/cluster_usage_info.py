@@ -12,17 +12,33 @@ author: The coursehub authors (@coursehub)
 description:
   - Reads samples of a cluster and returns hours of nodes, seats and servers, what they cost by a price list, and how
     much of that was for seats that nobody had; by course and by student.
-  - The collection itself takes no samples yet; write one a minute by a job of your own.
+  - The module M(coursehub.jupyterhub.seats) takes a sample every five minutes, and keeps those of half a year in the
+    cluster.
   - Returns a page with it too, in one file that loads nothing from elsewhere. Never changes anything.
+requirements:
+  - kubernetes (Python library)
 options:
+  kubeconfig:
+    description: The kubeconfig file of the cluster that has the samples. No environment variable is read.
+    type: path
+  context:
+    description: The context in O(kubeconfig). The file's current context is never used.
+    type: str
+  namespace:
+    description: The students' namespace, in which the samples are.
+    type: str
   samples:
     description:
-      - A file with one sample a line, as JSON. C(at) is a time with its zone, C(nodes) how many there are of each
-        type, C(seats) how many servers they hold, C(servers) the course of each student who has one, and C(waits),
-        which may be absent, the seconds that each start took since the sample before.
+      - A file with one sample a line, as JSON, in the place of those in a cluster. C(at) is a time with its zone,
+        C(nodes) how many there are of each type, C(seats) how many servers they hold, C(servers) the course of each
+        student who has one. It may have C(waits), the seconds that each start took since the sample before,
+        C(asked_mib) and C(used_mib), the memory that servers ask for and have in use.
       - A sample holds until the next one. Of more than a quarter of an hour without one nothing is counted.
     type: path
-    required: true
+  since:
+    description: The first day that counts, in UTC, as V(2026-09-01). Without it all samples do.
+    type: str
+    default: ""
   prices:
     description: The price of an hour of a node, by type.
     type: dict
@@ -37,9 +53,12 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look at last month
+- name: Look at what has been since September
   coursehub.jupyterhub.cluster_usage_info:
-    samples: /srv/course/samples.jsonl
+    kubeconfig: ~/.local/state/coursehub/coursehub/kubeconfig
+    context: kind-coursehub
+    namespace: coursehub-students
+    since: "2026-09-01"
     prices:
       n2-highmem-2: 0.137
   register: usage
@@ -84,6 +103,12 @@ usage:
     unseen_hours:
       description: Hours without samples, which are not counted.
       type: float
+    asked_gib_hours:
+      description: Hours of GiB of memory that servers asked for.
+      type: float
+    used_gib_hours:
+      description: Hours of GiB of memory that they had in use, as far as somebody looked.
+      type: float
     wait_p50_s:
       description: Seconds until a server ran, in half of all cases at most.
       type: float
@@ -104,10 +129,18 @@ html:
   sample: <!doctype html>…
 """
 
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _cost_page
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _cost,
+    _cost_page,
+    _kube,
+    _manifests,
+    _samples,
+)
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 
@@ -124,28 +157,60 @@ def prices_of(told: dict[str, Any]) -> dict[str, float]:
     return prices
 
 
+def since_of(text: str) -> datetime | None:
+    """Return the beginning of a day. Raises CoursehubError for what is none."""
+    if not text:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError as error:
+        raise CoursehubError(f"since is '{text}': write a day, as 2026-09-01") from error
+
+
+def read(parameters: dict[str, Any], since: datetime | None) -> Iterator[_cost.Sample]:
+    """Yield the samples of a file or of a cluster, in order of time. Of a cluster one day is in memory at a time."""
+    path = parameters["samples"]
+    if path:
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CoursehubError(f"the samples {path} can't be read: {error}") from error
+        yield from _cost.parse_samples(text, since)
+        return
+    kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
+    selector = _manifests.selector(_samples.PART)
+    for item in _samples.by_day(kube.list("v1", "ConfigMap", parameters["namespace"], labelSelector=selector)):
+        yield from _cost.parse_samples(_samples.lines(item), since)
+
+
 def run(parameters: dict[str, Any]) -> dict[str, Any]:
     """Read, count, and show."""
-    prices = prices_of(parameters["prices"])
-    try:
-        with open(parameters["samples"], encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CoursehubError(f"the samples {parameters['samples']} can't be read: {error}") from error
-    samples = _cost.parse_samples(text)
-    told = _cost.as_result(samples, _cost.usage(samples, prices))
-    return {"changed": False, "usage": told, "html": _cost_page.page(samples, told, prices)}
+    prices, since = prices_of(parameters["prices"]), since_of(parameters["since"])
+    told = _cost.usage(read(parameters, since), prices)
+    result = _cost.as_result(told)
+    return {"changed": False, "usage": result, "html": _cost_page.page(told, result)}
 
 
 def main() -> None:
     """Run the module."""
+    cluster = ("kubeconfig", "context", "namespace")
     module = AnsibleModule(
         argument_spec={
-            "samples": {"type": "path", "required": True},
+            "kubeconfig": {"type": "path"},
+            "context": {"type": "str"},
+            "namespace": {"type": "str"},
+            "samples": {"type": "path"},
+            "since": {"type": "str", "default": ""},
             "prices": {"type": "dict", "required": True},
         },
+        required_one_of=[("samples", "kubeconfig")],
+        required_together=[cluster],
+        mutually_exclusive=[("samples", word) for word in cluster],
         supports_check_mode=True,
     )
+    if module.params["kubeconfig"] and not _kube.HAS_KUBERNETES:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=_kube.KUBERNETES_IMPORT_ERROR)
     try:
         result = run(module.params)
     except CoursehubError as error:

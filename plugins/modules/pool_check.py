@@ -13,11 +13,15 @@ description:
   - Fails with one sentence where a machine can't hold one student, a price is missing, a limit leaves nothing to grow,
     or a calendar or a list of classes can't be used. Asks no cluster, and never changes anything.
   - Warns of the address of a calendar that does not answer here, as it may answer the cluster, and of a limit of spend
-    that servers without warm seats can exceed.
+    that all nodes together reach within a day.
 extends_documentation_fragment:
   - coursehub.jupyterhub.classes
   - coursehub.jupyterhub.classes.pool
 options:
+  spend_ends_growth:
+    description: Whether no node is added when O(limit_spend) is reached. Without it only warm seats end.
+    type: bool
+    default: false
   boot_s:
     description: Seconds from the order of a node until a server can start on it.
     type: int
@@ -70,6 +74,11 @@ seats_per_node:
   type: int
   returned: success
   sample: 19
+unpacked_memory:
+  description: How many bytes of a node's memory are kept free.
+  type: int
+  returned: success
+  sample: 1395654656
 warned:
   description: What may be meant otherwise.
   type: list
@@ -102,8 +111,13 @@ def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
     _seats.check_policy(_seats.Policy(*(parameters[word] for word in ("boot_s", "early_s", "peak_s", "share"))))
     zones = parameters["zones"]
     apart = [] if len(zones) == 1 or parameters["regional_disks"] else [_apart(zones)]
-    warned = [*apart, *_seats.of_spend(limits, machine.price), *_classes_away(parameters, now)]
-    return {"changed": False, "seats_per_node": seats, "warned": warned}
+    warned = [
+        *apart,
+        *_seats.of_spend(limits, machine.price, ends_growth=parameters["spend_ends_growth"]),
+        *_classes_away(parameters, now),
+    ]
+    unpacked = _packing.unpacked_of(parameters["machine"])
+    return {"changed": False, "seats_per_node": seats, "unpacked_memory": unpacked, "warned": warned}
 
 
 def _apart(zones: list[str]) -> str:
@@ -129,6 +143,7 @@ def main() -> None:
             **_classes.ARGUMENTS,
             **_packing.ARGUMENTS,
             **_seats.ARGUMENTS,
+            "spend_ends_growth": {"type": "bool", "default": False},
             "boot_s": {"type": "int", "default": 0},
             "zones": {"type": "list", "elements": "str", "default": []},
             "regional_disks": {"type": "bool", "default": False},

@@ -14,6 +14,8 @@ description:
     last ten minutes, times what a node takes to boot, and tells the engine. To be run once a minute.
   - Where the cluster has the CapacityBuffer API, an engine keeps the seats by itself. Elsewhere pods of low priority
     and of a whole node's size hold nodes, and give way to students' servers.
+  - Every five minutes it also keeps a sample of what is there, for M(coursehub.jupyterhub.cluster_usage_info), in
+    ConfigMaps V(usage-000) to V(usage-181) in O(namespace), one a day, of which each is begun anew after half a year.
   - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. Without a last good
     one, and where a calendar has no class to come, seats are kept for who comes meanwhile alone. What is kept from run
     to run is in the ConfigMap C(seats) in O(namespace).
@@ -31,6 +33,14 @@ options:
     description: Seconds from the order of a node until a server can start on it, as measured.
     type: int
     required: true
+  node_pool:
+    description:
+      - Karpenter's NodePool for students. When O(limit_spend) is reached its limits are set to the nodes that are
+        there, so that none is added, and put back when the day ends in UTC or the limit is raised. One that this
+        collection has not made is left alone.
+      - Without it only warm seats end at O(limit_spend).
+    type: str
+    default: ""
   mechanism:
     description:
       - How seats are kept; V(auto) takes the buffer where the cluster has its API and an engine reads it. The first run
@@ -42,6 +52,10 @@ options:
     description: The scheduler of placeholders, which must be that of the students' servers; the cluster's own without.
     type: str
     default: ""
+  course:
+    description: The course of servers whose pod has no label C(coursehub.jupyterhub/course), for samples.
+    type: str
+    default: course
   image:
     description: The image of placeholders; it must have C(sleep).
     type: str
@@ -95,7 +109,7 @@ warned:
   returned: success
   sample: ["19 of 23 nodes will be there"]
 alerts:
-  description: Where a limit ends growth.
+  description: Where a limit ends growth, and where students have waited for a node for more than ten minutes.
   type: list
   elements: str
   returned: success
@@ -120,7 +134,10 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _kube,
     _manifests,
     _packing,
+    _resizing,
+    _samples,
     _seats,
+    _spend,
     _warm,
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
@@ -163,18 +180,25 @@ class Run:
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
         mechanism, unread = self._mechanism()
         before, after = self._apply(self._wanted(mechanism, plan))
+        pool, unlimited = self._limit_pool(len(nodes), money)
+        before, after = before + pool[0], after + pool[1]
+        servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
+        alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
-        warned = [*plan.warnings, *unread, *small]
+        sampled, unkept = self._sample(kept.get("sampled", ""), now, nodes, servers)
+        # Of money near its end the plan speaks where nothing else ends growth.
+        near = _spend.warnings(self._limits, money) if plan.alerts else []
+        warned = [*plan.warnings, *near, *unread, *small, *unkept]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),
-            *(f"alert: {one}" for one in plan.alerts),
+            *(f"alert: {one}" for one in alerts),
             *(f"warning: {one}" for one in warned),
         ]
         # The record changes with every run, and is no change of what is warm.
         if not self._check_mode:
             calendar = json.dumps(_calendar.as_data(meetings))
-            note = _warm.record(self._namespace, seen, calendar, plan.seats, said)
+            note = _warm.record(self._namespace, seen, calendar, plan.seats, said, sampled)
             _applying.apply(self._kube, _manifests.prepare([note], _warm.PART)[0], False)
         return {
             "changed": before != after,
@@ -183,10 +207,60 @@ class Run:
             "placeholders": plan.placeholders if mechanism == "placeholder" else 0,
             "spent": round(money, 2),
             "warned": warned,
-            "alerts": list(plan.alerts),
+            "alerts": alerts,
             "calendar_problem": problem,
             "diff": {"before": {"objects": before}, "after": {"objects": after}},
         }
+
+    def _limit_pool(self, there: int, spent: float) -> tuple[tuple[list[Any], list[Any]], list[str]]:
+        """Give the pool the limits that it is to have now; return them where they change, as they were and as they are,
+        and what there is to alert of.
+        """
+        name = self._parameters["node_pool"]
+        pool = self._kube.get(*_spend.NODE_POOL, name) if name else None
+        ours = pool is not None and _spend.is_ours(pool)
+        alerts = _spend.alerts(self._limits, there, spent, ends_growth=ours)
+        if pool is None or not ours:
+            return ([], []), alerts
+        most = _spend.most_nodes(self._limits, there, spent)
+        limits = _spend.pool_limits(most, str(self._parameters["machine"]["cpu"]))
+        if not _spend.differs(pool, limits):
+            return ([], []), alerts
+        if not self._check_mode:
+            try:
+                self._kube.merge(self._kube.path(*_spend.NODE_POOL, None, name), {"spec": {"limits": limits}})
+            except CoursehubError as error:
+                return ([], []), [*alerts, f"the limits of NodePool {name} could not be set to {most} nodes: {error}"]
+        changed = {**pool, "spec": {**pool["spec"], "limits": limits}}
+        return ([_manifests.shown(pool)], [_manifests.shown(changed)]), alerts
+
+    def _sample(self, last: str, now: datetime, nodes: _kube.Objects, servers: _kube.Objects) -> tuple[str, list[str]]:
+        """Keep a sample, if it is time for one; return when the last one was taken, and why this one is not kept.
+
+        Seats are kept warm all the same.
+        """
+        if self._check_mode or not _samples.due(last, now):
+            return last, []
+        try:
+            used = _samples.used_of(self._kube.get("v1", "ConfigMap", _resizing.NAME, self._namespace), now)
+            sample = _samples.take(
+                now,
+                last,
+                nodes,
+                servers,
+                self._machine,
+                self._seats_per_node,
+                self._limits.core,
+                self._parameters["course"],
+                used,
+            )
+            name = _samples.name_of(_samples.day_of(sample))
+            kept = self._kube.get("v1", "ConfigMap", name, self._namespace)
+            item = _samples.added(kept, self._namespace, sample)
+            _applying.apply(self._kube, _manifests.prepare([item], _samples.PART)[0], False)
+        except CoursehubError as error:
+            return last, [f"no sample of the cluster's use was kept: {error}"]
+        return now.isoformat(timespec="seconds"), []
 
     def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:
         """Return the objects of a mechanism, and those of the other one, where it was used before, without a seat."""
@@ -245,8 +319,10 @@ def main() -> None:
             **_packing.ARGUMENTS,
             **_seats.ARGUMENTS,
             "boot_s": {"type": "int", "required": True},
+            "node_pool": {"type": "str", "default": ""},
             "mechanism": {"type": "str", "choices": ["auto", "buffer", "placeholder"], "default": "auto"},
             "scheduler": {"type": "str", "default": ""},
+            "course": {"type": "str", "default": "course"},
             "image": {"type": "str", "required": True},
         },
         supports_check_mode=True,

@@ -10,7 +10,7 @@ short_description: Let students' servers ask for what they use, while they run
 version_added: 0.4.0
 author: The coursehub authors (@coursehub)
 description:
-  - Looks at what each running server uses, as its node's kubelet tells, and resizes its pod in place. A server asks for
+  - Looks at what each running server uses, as O(source) tells, and resizes its pod in place. A server asks for
     a quarter more memory than it uses. One that computes keeps what it asked for before; one that was idle for
     O(idle_s) gives the rest back, and asks for few cores.
   - Memory is never taken below what is in use, and no server is restarted. It needs Kubernetes 1.35.
@@ -23,6 +23,15 @@ options:
     description: The students' namespace.
     type: str
     required: true
+  source:
+    description:
+      - Who tells what servers use. V(metrics) is the metrics API, which metrics-server has; it takes the right to get
+        C(pods) of C(metrics.k8s.io) in O(namespace).
+      - V(kubelet) is each node's kubelet, by way of the API server, where there is no metrics-server. It takes the
+        right to get C(nodes/proxy), with which one may run commands in any container of the cluster.
+    type: str
+    choices: [metrics, kubelet]
+    default: metrics
   floor:
     description: The least memory that a server asks for.
     type: str
@@ -68,7 +77,7 @@ failed:
   returned: success
   sample: {}
 silent:
-  description: The nodes whose kubelet did not tell, and why. Servers there are left alone.
+  description: With O(source=kubelet), the nodes whose kubelet did not tell, and why. Servers there are left alone.
   type: dict
   returned: success
   sample: {}
@@ -77,6 +86,7 @@ silent:
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
@@ -92,16 +102,29 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
-# What is kept from run to run.
-NAME = "resize"
+METRICS = "/apis/metrics.k8s.io/v1beta1"
 
 
-def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool, now: datetime) -> dict[str, Any]:
-    """Look, and resize. Raises CoursehubError where no kubelet tells anything."""
-    namespace = parameters["namespace"]
-    bounds = _packing.parse_bounds(parameters["floor"], parameters["ceiling"], parameters["ceiling"])
-    cpu, idle = (float(parse_quantity(parameters[word])) for word in ("cpu", "idle_cpu"))
-    pods = kube.list("v1", "Pod", namespace, labelSelector=_resizing.SELECTOR)
+def by_metrics(kube: _kube.Kube, namespace: str) -> dict[str, _resizing.Use]:
+    """Return pod -> use, as the metrics API tells. Raises CoursehubError where there is none, or it does not tell."""
+    query = urlencode({"labelSelector": _resizing.SELECTOR})
+    try:
+        return _resizing.uses_of_metrics(kube.ask(f"{METRICS}/namespaces/{namespace}/pods?{query}"))
+    except _kube.ApiError as error:
+        if error.status != 404:
+            raise CoursehubError(f"the metrics API does not tell what servers use: {error}") from error
+        raise CoursehubError(
+            "the cluster has no metrics API: install metrics-server, or set the source of what servers use to kubelet"
+        ) from error
+
+
+def by_kubelets(
+    kube: _kube.Kube, namespace: str, pods: list[dict[str, Any]]
+) -> tuple[dict[str, _resizing.Use], dict[str, CoursehubError]]:
+    """Return pod -> use, as the kubelets of their nodes tell, and the nodes that don't.
+
+    Raises CoursehubError where no kubelet tells anything.
+    """
     nodes = sorted({pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")})
 
     def ask(node: str) -> dict[str, _resizing.Use]:
@@ -114,16 +137,27 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool, now: dat
             f"none of {len(nodes)} nodes tells what its servers use, {nodes[0]} says: {silent[nodes[0]]}; the account"
             " needs the right to get nodes/proxy"
         )
-    used = {pod: use for answer in answers.values() for pod, use in answer.items()}
-    kept = (kube.get("v1", "ConfigMap", NAME, namespace) or {}).get("data") or {}
+    return {pod: use for answer in answers.values() for pod, use in answer.items()}, silent
+
+
+def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool, now: datetime) -> dict[str, Any]:
+    """Look, and resize. Raises CoursehubError where nobody tells anything."""
+    namespace = parameters["namespace"]
+    bounds = _packing.parse_bounds(parameters["floor"], parameters["ceiling"], parameters["ceiling"])
+    cpu, idle = (float(parse_quantity(parameters[word])) for word in ("cpu", "idle_cpu"))
+    pods = kube.list("v1", "Pod", namespace, labelSelector=_resizing.SELECTOR)
+    if parameters["source"] == "metrics":
+        used, silent = by_metrics(kube, namespace), dict[str, CoursehubError]()
+    else:
+        used, silent = by_kubelets(kube, namespace, pods)
+    kept = (kube.get("v1", "ConfigMap", _resizing.NAME, namespace) or {}).get("data") or {}
     quiet = _resizing.quiet_since(pods, used, json.loads(kept.get("quiet", "{}")), now)
     rule = _resizing.Rule(bounds, cpu, idle, parameters["idle_s"])
     changes = _resizing.plan(pods, used, quiet, rule, now)
     named = {pod["metadata"]["name"]: pod for pod in pods}
     failed: dict[str, str] = {}
     if not check_mode:
-        record = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME, "namespace": namespace}}
-        record["data"] = {"quiet": json.dumps(quiet)}
+        record = _resizing.record(namespace, quiet, [use for name, use in used.items() if name in named], now)
         _applying.apply(kube, _manifests.prepare([record], _warm.PART)[0], False)
 
         def resize(name: str) -> None:
@@ -156,6 +190,7 @@ def main() -> None:
         argument_spec={
             **_kube.CONNECTION_ARGUMENTS,
             **{word: {"type": "str", "required": True} for word in ("namespace", "floor", "ceiling", "cpu")},
+            "source": {"type": "str", "choices": ["metrics", "kubelet"], "default": "metrics"},
             "idle_cpu": {"type": "str", "default": "20m"},
             "idle_s": {"type": "int", "default": 300},
         },

@@ -100,15 +100,24 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
     report = _status.Report()
     try:
         kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
-        _status.add_nodes(report, kube.list("v1", "Node"))
+        nodes = kube.list("v1", "Node")
+        _status.add_nodes(report, nodes)
         owned = ",".join(f"{key}={value}" for key, value in _manifests.MANAGED_BY.items())
-        workloads = [item for kind in _manifests.WORKLOADS for item in kube.list("apps/v1", kind, labelSelector=owned)]
-        _status.add_workloads(report, workloads, kube.list("v1", "Pod"))
         namespace = parameters["students_namespace"]
+        workloads = [item for kind in _manifests.WORKLOADS for item in kube.list("apps/v1", kind, labelSelector=owned)]
+        # Placeholders wait for nodes, which is what they are for: they are told of with the seats.
+        workloads = [item for item in workloads if not _warm.keeps_room(item)]
+        pods = kube.list("v1", "Pod")
+        _status.add_workloads(report, workloads, pods)
         _status.add_own_disks(report, _own_claims(kube, owned, namespace), _used_bytes(kube))
         servers = kube.list("v1", "Pod", namespace, labelSelector="app.kubernetes.io/component=singleuser-server")
-        _status.add_students(report, servers, kube.list("v1", "PersistentVolumeClaim", namespace))
-        _status.add_seats(report, kube.get("v1", "ConfigMap", _warm.NAME, namespace), datetime.now(UTC))
+        # Where disks are is only of interest while somebody waits.
+        volumes = kube.list("v1", "PersistentVolume") if any(map(_status.unplaced, servers)) else []
+        disks = kube.list("v1", "PersistentVolumeClaim", namespace)
+        _status.add_students(report, servers, disks, volumes, nodes)
+        placeholders = [pod for pod in pods if pod["metadata"]["namespace"] == namespace and _warm.is_placeholder(pod)]
+        record = kube.get("v1", "ConfigMap", _warm.NAME, namespace)
+        _status.add_seats(report, record, placeholders, datetime.now(UTC))
     except CoursehubError as error:
         report.add("cluster", False, str(error))
     if parameters["url"]:

@@ -66,14 +66,28 @@ class Course:
         self._cluster = cluster
         self._number = 0
 
-    def come(self, count: int) -> list[str]:
-        """Ask for so many servers; return their pods' names."""
+    def come(self, count: int, disk: str = "") -> list[str]:
+        """Ask for so many servers, with a disk or without one; return their pods' names."""
         names = []
         for _one in range(count):
             self._number += 1
             names.append(f"jupyter-fake-{self._number}")
-            self._cluster.kube.create(_server(names[-1]))
+            self._cluster.kube.create(_server(names[-1], disk))
         return names
+
+    def disk_in(self, zone: str) -> str:
+        """Make a disk that can be attached in a zone alone, on which nothing is ever written; return its name."""
+        name = f"fake-disk-{zone}"
+        for item in _disk(name, zone):
+            self._cluster.kube.create(item)
+
+        def bound(claims: list[Object]) -> bool:
+            return any(
+                one["metadata"]["name"] == name and one.get("status", {}).get("phase") == "Bound" for one in claims
+            )
+
+        self._cluster.wait("v1", "PersistentVolumeClaim", STUDENTS, bound, 60)
+        return name
 
     def go(self, *names: str) -> None:
         for name in names:
@@ -117,6 +131,9 @@ class Course:
             self._cluster.delete("v1", "ConfigMap", _warm.NAME, STUDENTS)
         for claim in self._cluster.kube.list("karpenter.sh/v1", "NodeClaim"):
             self._cluster.kube.delete("karpenter.sh/v1", "NodeClaim", claim["metadata"]["name"])
+        for kind, namespace in (("PersistentVolumeClaim", STUDENTS), ("PersistentVolume", None)):
+            for item in self._cluster.kube.list("v1", kind, namespace, labelSelector="tests=fake-disk"):
+                self._cluster.kube.delete("v1", kind, item["metadata"]["name"], namespace)
         self.wait_nodes(0, 90)
 
 
@@ -126,8 +143,43 @@ def _takes_students(node: Object) -> bool:
     return ready and [one["key"] for one in node["spec"].get("taints") or []] == [_warm.TOLERATION["key"]]
 
 
-def _server(name: str) -> Object:
-    """Return a student's server as the hub makes it, but for its disk."""
+def _disk(name: str, zone: str) -> list[Object]:
+    """Return a volume that is in one zone and in no storage, and its claim. Nodes that are none mount nothing."""
+    labels = {"tests": "fake-disk"}
+    term = {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}
+    size = {"storage": "1Gi"}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {
+                "capacity": size,
+                "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Retain",
+                "storageClassName": "",
+                "claimRef": {"namespace": STUDENTS, "name": name},
+                "hostPath": {"path": "/nowhere"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": STUDENTS, "labels": labels},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": "",
+                "volumeName": name,
+                "resources": {"requests": size},
+            },
+        },
+    ]
+
+
+def _server(name: str, disk: str) -> Object:
+    """Return a student's server as the hub makes it, with a disk only where a test is about disks."""
+    volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": disk}}] if disk else []
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -143,6 +195,7 @@ def _server(name: str) -> Object:
             "nodeSelector": dict(_warm.POOL),
             "tolerations": [dict(_warm.TOLERATION)],
             "schedulerName": "coursehub-packing",
+            "volumes": volumes,
             "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [
                 {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
 
-from tests.e2e.autoscaler.conftest import SCALE_S, SEATS_PER_NODE, Course, Engine, Seats, within
+from tests.e2e.autoscaler.conftest import CORE_NODES, SCALE_S, SEATS_PER_NODE, Course, Engine, Seats, within
 from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.playbook import module
 
 # For who comes to a seat that is warm: a pod is placed and started, and the machine has other things to do.
 AT_ONCE_S = 10
+POOL = "coursehub-students"
 ZONE = "topology.kubernetes.io/zone"
 
 
@@ -104,6 +107,29 @@ def test_growth_is_warned_of_and_ends_at_the_limit(course: Course, seats: Seats,
     course.running(waiting, SCALE_S)
 
 
+def test_a_day_whose_money_is_spent_adds_no_node(course: Course, seats: Seats, cluster: Cluster) -> None:
+    names = course.come(SEATS_PER_NODE)
+    (first,) = set(course.running(names, SCALE_S).values())
+    # A run before, with which no node comes for whoever may come next.
+    seats(1, limit_nodes=CORE_NODES + 1)
+    path = cluster.kube.path("v1", "ConfigMap", STUDENTS, _warm.NAME)
+    cluster.kube.merge(path, {"data": {"spent": "200"}})
+    try:
+        assert "no node is added to the 1" in seats(1, node_pool=POOL)["alerts"][-1]
+        (late,) = course.come(1)
+        time.sleep(20)
+        assert (set(course.nodes()), late in _placed(course)) == ({first}, False)
+        # Who is there stays, and who comes finds the room of who goes.
+        course.go(names[0])
+        course.running([late], AT_ONCE_S)
+        (last,) = course.come(1)
+    finally:
+        # A limit that is raised.
+        told = seats(1, node_pool=POOL, limit_spend=1000)
+    assert told["changed"]
+    course.running([last], SCALE_S)
+
+
 def _placed(course: Course) -> set[str]:
     return {name for name, pod in course.pods().items() if pod["spec"].get("nodeName")}
 
@@ -122,3 +148,32 @@ def test_a_zone_without_machines_is_passed_over(course: Course, engine: Engine) 
     assert course.nodes()[second]["metadata"]["labels"][ZONE] == "zone-b"
     # Who was in the zone before stays there.
     assert set(course.running(names, AT_ONCE_S).values()) == {first}
+
+
+def test_who_has_a_disk_in_a_zone_waits_for_a_node_there(course: Course, engine: Engine) -> None:
+    (first,) = set(course.running(course.come(1), SCALE_S).values())
+    assert course.nodes()[first]["metadata"]["labels"][ZONE] == "zone-a"
+    disk = course.disk_in("zone-b")
+    # There is room on the first, where the disk can't be attached.
+    (bob,) = course.come(1, disk)
+    second = course.running([bob], SCALE_S)[bob]
+    assert course.nodes()[second]["metadata"]["labels"][ZONE] == "zone-b"
+    course.go(bob)
+    assert set(course.wait_nodes(1, SCALE_S)) == {first}
+    try:
+        engine.offer("zone-a")
+        (bob,) = course.come(1, disk)
+        time.sleep(20)
+        assert (set(course.nodes()), bob in _placed(course)) == ({first}, False)
+        told = module(
+            "status_info",
+            kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
+            context=os.environ["COURSEHUB_CONTEXT"],
+            students_namespace=STUDENTS,
+        )
+        (servers,) = [thing for thing in told["things"] if thing["name"] == "students' servers"]
+        assert not servers["well"]
+        assert "the disk is in zone-b, where no node for it is" in servers["detail"]
+    finally:
+        engine.offer("zone-a", "zone-b")
+    course.running([bob], SCALE_S + 30)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _manifests, _samples
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 from tests.e2e.autoscaler.conftest import within
@@ -30,6 +32,7 @@ def _resize() -> dict[str, Any]:
         kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
         context=os.environ["COURSEHUB_CONTEXT"],
         namespace=STUDENTS,
+        source="kubelet",
         floor="256Mi",
         ceiling="1Gi",
         cpu="50m",
@@ -86,3 +89,7 @@ def test_a_schedule_works_with_the_rights_that_it_has(cluster: Cluster, name: st
     _pod, said = run_now(cluster, name, 120)
     assert sentence in said, said[-3000:]
     assert cluster.kube.get("v1", "ConfigMap", name, STUDENTS) is not None
+    if name == "seats":
+        kept = cluster.kube.list("v1", "ConfigMap", STUDENTS, labelSelector=_manifests.selector(_samples.PART))
+        samples = [one for item in kept for one in _cost.parse_samples(_samples.lines(item))]
+        assert max(one.at for one in samples) > datetime.now(UTC) - timedelta(minutes=5)

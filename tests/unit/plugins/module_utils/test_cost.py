@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,8 @@ GOOD = '{"at": "2026-09-01T10:00:00Z", "nodes": {"small": 1}, "seats": 4, "serve
         GOOD.replace("Z", ""),
         GOOD.replace('"seats": 4', '"seats": -4'),
         GOOD.replace('"small": 1', '"small": "many"'),
+        GOOD.replace('"seats": 4', '"seats": 4, "asked_mib": -1'),
+        GOOD.replace('"seats": 4', '"seats": 4, "used_mib": "much"'),
         GOOD.replace('{"alice": "data"}', '["alice"]'),
     ],
 )
@@ -78,8 +81,17 @@ def test_a_line_that_is_no_sample_is_named(line: str) -> None:
 def test_samples_are_put_in_order_and_one_is_too_few() -> None:
     late = GOOD.replace("10:00", "11:00")
     assert [one.at.hour for one in _cost.parse_samples(f"{late}\n\n{GOOD}\n")] == [10, 11]
-    with pytest.raises(CoursehubError, match="there are 1 samples"):
-        _cost.parse_samples(GOOD)
+    with pytest.raises(CoursehubError, match="there are 1 samples, and hours"):
+        _cost.usage(_cost.parse_samples(GOOD), PRICES)
+
+
+def test_what_was_before_a_day_does_not_count() -> None:
+    days = [GOOD.replace("-01T", f"-0{day}T") for day in (1, 2, 3)]
+    since = cluster_usage_info.since_of("2026-09-02")
+    assert [one.at.day for one in _cost.parse_samples("\n".join(days), since)] == [2, 3]
+    assert cluster_usage_info.since_of("") is None
+    with pytest.raises(CoursehubError, match="since is '1st of May': write a day"):
+        cluster_usage_info.since_of("1st of May")
 
 
 students = st.lists(st.sampled_from(["alice", "bob", "zoe"]), unique=True)
@@ -101,8 +113,15 @@ def test_what_is_paid_is_somebodys_or_nobodys(samples: list[_cost.Sample]) -> No
     assert told.static_cost >= told.cost - 1e-9
 
 
+@given(lists)
+def test_a_sample_is_the_same_when_it_is_read_again(samples: list[_cost.Sample]) -> None:
+    whole = [replace(one, at=one.at.replace(microsecond=0), asked_mib=7, used_mib=one.seats or None) for one in samples]
+    assert _cost.parse_samples("\n".join(_cost.as_line(one) for one in whole)) == whole
+
+
 def page_of(samples: list[_cost.Sample]) -> str:
-    return _cost_page.page(samples, _cost.as_result(samples, _cost.usage(samples, PRICES)), PRICES)
+    told = _cost.usage(samples, PRICES)
+    return _cost_page.page(told, _cost.as_result(told))
 
 
 def test_the_page_loads_nothing_and_shows_names_as_they_are() -> None:
@@ -111,7 +130,7 @@ def test_the_page_loads_nothing_and_shows_names_as_they_are() -> None:
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "http" not in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     for svg in page.split("<svg")[1:]:
         ElementTree.fromstring(f"<svg{svg.split('</svg>')[0]}</svg>")
 
@@ -128,7 +147,7 @@ def test_the_module_returns_both(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
     later = {**json.loads(GOOD), "at": "2026-09-01T10:15:00Z", "waits": [1, 2]}
     path.write_text(f"{GOOD}\n{json.dumps(later)}\n", encoding="utf-8")
-    result = cluster_usage_info.run({"samples": str(path), "prices": {"small": "2"}})
+    result = cluster_usage_info.run({"samples": str(path), "since": "", "prices": {"small": "2"}})
     assert result["usage"]["cost"] == 0.5
     assert result["usage"]["wait_p95_s"] == 2
     assert result["html"].startswith("<!doctype html>")
@@ -138,9 +157,9 @@ def test_the_module_returns_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize("price", ["free", -1, None, float("nan")])
 def test_a_price_that_is_none(price: object) -> None:
     with pytest.raises(CoursehubError, match="the price of small is"):
-        cluster_usage_info.run({"samples": "/nowhere", "prices": {"small": price}})
+        cluster_usage_info.run({"samples": "/nowhere", "since": "", "prices": {"small": price}})
 
 
 def test_samples_that_cant_be_read() -> None:
     with pytest.raises(CoursehubError, match="the samples /nowhere can't be read"):
-        cluster_usage_info.run({"samples": "/nowhere", "prices": {}})
+        cluster_usage_info.run({"samples": "/nowhere", "since": "", "prices": {}})

@@ -63,6 +63,20 @@ def test_what_the_clusters_own_pods_take_is_no_students() -> None:
     assert _packing.parse_machine({**ENTRY, "pods": 29}, {"n2-highmem-4": 0.27}).pods == 29
 
 
+@given(st.integers(1, 256), st.floats(0, 0.5), st.integers(0, 1000))
+def test_what_is_kept_free_fits_beside_all_seats(gib: int, part: float, system_mib: int) -> None:
+    entry = {**ENTRY, "memory": f"{gib}Gi", "unpacked": part, "system_memory": f"{system_mib}Mi", "cpu": "1000"}
+    kept = _packing.unpacked_of(entry)
+    assert 0 <= part * gib * GIB - kept < MIB
+    try:
+        seats = _packing.seats_of(
+            _packing.parse_machine(entry, {"n2-highmem-4": 0.27}), _packing.Guarantee(0.1, GIB // 4)
+        )
+    except CoursehubError:
+        seats = 0
+    assert seats == 0 or seats * GIB // 4 + kept + system_mib * MIB <= gib * GIB
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
@@ -73,6 +87,9 @@ def test_what_the_clusters_own_pods_take_is_no_students() -> None:
         ({"cpu": "-1"}, "above zero"),
         ({"system_cpu": "4"}, "above zero"),
         ({"pods": "many"}, "pods is a number"),
+        ({"unpacked": 0.6}, "unpacked is '0.6': write the part of a node's memory that is kept free, from 0 to 0.5"),
+        ({"unpacked": "some"}, "unpacked is 'some'"),
+        ({"unpacked": -0.1}, "unpacked is '-0.1'"),
         ({"memory": "much"}, "'much' is no Kubernetes quantity"),
     ],
 )

@@ -114,9 +114,11 @@ def test_limits_that_leave_nothing_to_grow(limits: _seats.Limits, sentence: str)
 
 
 def test_a_limit_of_spend_that_does_not_hold_is_told() -> None:
-    (sentence,) = _seats.of_spend(_seats.Limits(10, 100.0, 2), 0.5)
+    (sentence,) = _seats.of_spend(_seats.Limits(10, 100.0, 2), 0.5, ends_growth=False)
     assert "10 nodes for a whole day cost 120.00, more than the limit of 100" in sentence
-    assert _seats.of_spend(_seats.Limits(10, 120.0, 2), 0.5) == []
+    (other,) = _seats.of_spend(_seats.Limits(10, 100.0, 2), 0.5, ends_growth=True)
+    assert "no node is added, and students wait" in other
+    assert _seats.of_spend(_seats.Limits(10, 120.0, 2), 0.5, ends_growth=True) == []
 
 
 def test_limits_and_policies_that_are_well() -> None:

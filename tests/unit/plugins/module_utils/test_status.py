@@ -67,7 +67,7 @@ def test_a_workload_that_is_down_tells_what_its_own_pods_say() -> None:
 
 def test_no_student_is_logged_in() -> None:
     report = _status.Report()
-    _status.add_students(report, [], [])
+    _status.add_students(report, [], [], [], [])
     assert report.well
     assert [line.detail for line in report.lines] == ["none", "0 of 0 bound"]
 
@@ -79,11 +79,59 @@ def test_students_servers_and_disks_are_counted_and_trouble_is_named() -> None:
         {"metadata": {"name": f"disk-{name}"}, "status": {"phase": phase}}
         for name, phase in (("ann", "Bound"), ("bob", "Lost"))
     ]
-    _status.add_students(report, servers, disks)
+    _status.add_students(report, servers, disks, [], [])
     assert report.lines == [
         _status.Line("students' servers", False, "1 pending, 2 running; cid-1: main: ErrImagePull"),
         _status.Line("students' disks", False, "1 of 2 bound, lost: disk-bob"),
     ]
+
+
+ZONE = "topology.kubernetes.io/zone"
+
+
+def pool_node(zone: str, pool: str = "students") -> Object:
+    return {"metadata": {"name": zone, "labels": {ZONE: zone, "pool": pool}}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        (
+            [pool_node("a"), pool_node("b", "core")],
+            "the disk is in b, where no node for it is: see whether the engine gets machines there, and"
+            " coursehub_autoscaler_zones",
+        ),
+        ([pool_node("a"), pool_node("b")], "the disk is in b, where 1 nodes for it have no room yet"),
+    ],
+)
+@pytest.mark.parametrize("key", [ZONE, "topology.ebs.csi.aws.com/zone"])
+def test_where_a_disk_is_whose_student_waits_for_a_node(nodes: list[Object], said: str, key: str) -> None:
+    report = _status.Report()
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}
+    bob = {
+        "metadata": {"name": "jupyter-bob"},
+        "spec": {
+            "nodeSelector": {"pool": "students"},
+            "volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": "disk-bob"}}, {"configMap": {}}],
+        },
+        "status": {"phase": "Pending", "conditions": [waits]},
+    }
+    disks = [
+        {"metadata": {"name": f"disk-{name}"}, "spec": {"volumeName": f"v-{name}"}, "status": {"phase": "Bound"}}
+        for name in ("ann", "bob")
+    ]
+    volumes = [
+        {"metadata": {"name": f"v-{name}"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}}
+        for name, zone in (("ann", "a"), ("bob", "b"))
+        for term in [{"matchExpressions": [{"key": key, "operator": "In", "values": [zone]}]}]
+    ]
+    _status.add_students(report, [bob], disks, volumes, nodes)
+    assert report.lines[0].detail == f"1 pending; jupyter-bob: Unschedulable: 0/2 nodes; {said}"
+    assert not report.lines[0].well
+    # A disk that can be attached everywhere says nothing of where it is.
+    report = _status.Report()
+    _status.add_students(report, [bob], disks, [{"metadata": {"name": "v-bob"}, "spec": {}}], nodes)
+    assert report.lines[0].detail == "1 pending; jupyter-bob: Unschedulable: 0/2 nodes"
 
 
 @pytest.mark.parametrize(
@@ -100,11 +148,36 @@ def test_warm_seats_are_well_when_they_are_counted_and_within_limits(
     minutes: int, said: str, line: _status.Line
 ) -> None:
     report, ten = _status.Report(), datetime(2026, 9, 1, 10, tzinfo=UTC)
-    _status.add_seats(report, None, ten)
+    _status.add_seats(report, None, [], ten)
     assert report.lines == []
     record = {"data": {"at": ten.isoformat(), "seats": "450", "said": said}}
-    _status.add_seats(report, record, ten + timedelta(minutes=minutes))
+    _status.add_seats(report, record, [], ten + timedelta(minutes=minutes))
     assert report.lines == [line]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "well", "detail"),
+    [
+        (2, True, "450 wanted; 1 of 2 placeholders hold a node"),
+        (
+            16,
+            False,
+            "450 wanted; 1 of 2 placeholders hold a node; 1 of them have waited for more than 15 minutes:"
+            " Unschedulable: no machine",
+        ),
+    ],
+)
+def test_a_placeholder_that_waits_for_a_node_is_well_unless_it_lasts(minutes: int, well: bool, detail: str) -> None:
+    report, ten = _status.Report(), datetime(2026, 9, 1, 10, tzinfo=UTC)
+    now = ten + timedelta(minutes=minutes)
+    placeholders = [pod("seats-placeholder"), pod("seats-placeholder", phase="Pending")]
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no machine"}
+    placeholders[1]["status"] = {"phase": "Pending", "conditions": [waits]}
+    for one in placeholders:
+        one["metadata"]["creationTimestamp"] = ten.isoformat()
+    record = {"data": {"at": now.isoformat(), "seats": "450", "said": ""}}
+    _status.add_seats(report, record, placeholders, now)
+    assert report.lines == [_status.Line("warm seats", well, detail)]
 
 
 def test_what_is_down_is_marked() -> None:

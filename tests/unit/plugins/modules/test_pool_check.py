@@ -15,6 +15,7 @@ PARAMETERS: dict[str, Any] = {
     "core_nodes": 2,
     "limit_nodes": 20,
     "limit_spend": 240.0,
+    "spend_ends_growth": True,
     "calendar": "",
     "classes": [],
     "time_zone": "UTC",
@@ -34,7 +35,10 @@ CLASS = {"name": "Data", "start": "2026-09-02T10:00", "end": "2026-09-02T11:30",
 
 
 def test_a_pool_that_is_well() -> None:
-    assert pool_check.run(PARAMETERS, NOW) == {"changed": False, "seats_per_node": 19, "warned": []}
+    well = {"changed": False, "seats_per_node": 19, "unpacked_memory": 0, "warned": []}
+    assert pool_check.run(PARAMETERS, NOW) == well
+    tenth = {"machine": {**PARAMETERS["machine"], "unpacked": "0.1"}}
+    assert pool_check.run({**PARAMETERS, **tenth}, NOW)["unpacked_memory"] == (13 << 10) // 10 << 20
     (warned,) = pool_check.run({**PARAMETERS, "limit_spend": 239.0}, NOW)["warned"]
     assert warned.startswith("20 nodes for a whole day cost 240.00")
     more = {"classes": [CLASS], "floor": "256Mi", "ceiling": "1Gi", "server_limit": "1Gi"}

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _warm
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _manifests, _packing, _samples, _warm
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
-from ansible_collections.coursehub.jupyterhub.plugins.modules import seats
+from ansible_collections.coursehub.jupyterhub.plugins.modules import cluster_usage_info, seats
 
-from tests.unit.plugins.api import RESOURCES, Api
+from tests.unit.plugins import api as api_module
+from tests.unit.plugins.api import RESOURCES, Api, refused
 
 TEN = datetime(2026, 9, 1, 10, tzinfo=UTC)
 STUDENTS = "/api/v1/namespaces/students"
@@ -39,6 +40,8 @@ PARAMETERS: dict[str, Any] = {
     "limit_spend": 1000.0,
     "mechanism": "auto",
     "scheduler": "",
+    "course": "data",
+    "node_pool": "",
     "image": "tools",
 }
 
@@ -69,7 +72,9 @@ def server(api: Api, name: str, node_name: str, made: datetime, cpu: str = "100m
         {
             "metadata": {
                 "name": name,
+                "namespace": "students",
                 "creationTimestamp": made.isoformat(),
+                "annotations": {"hub.jupyter.org/username": name.removeprefix("jupyter-")},
                 "labels": {"app.kubernetes.io/component": "singleuser-server"},
             },
             "spec": {"nodeName": node_name, "containers": [{"resources": {"requests": requests}}]},
@@ -199,6 +204,79 @@ def test_money_is_counted_from_run_to_run_and_a_limit_ends_growth(kube: Kube, ap
     assert "alert: growth ends at a limit" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
 
 
+POOL = "/apis/karpenter.sh/v1/nodepools/coursehub-students"
+
+
+@pytest.fixture
+def pool(api: Api, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The role's pool, on a cluster with Karpenter."""
+    monkeypatch.setitem(RESOURCES, "/apis/karpenter.sh/v1", ["NodePool"])
+    monkeypatch.setattr(api_module, "CLUSTER_WIDE", (*api_module.CLUSTER_WIDE, "NodePool"))
+    (item,) = _manifests.prepare(
+        [
+            {
+                "apiVersion": "karpenter.sh/v1",
+                "kind": "NodePool",
+                "metadata": {"name": "coursehub-students"},
+                "spec": {"limits": {"nodes": 58, "cpu": 116}, "template": {}},
+            }
+        ],
+        "autoscaler",
+    )
+    api.put(POOL, item)
+    return "coursehub-students"
+
+
+def test_a_day_whose_money_is_spent_adds_no_node_and_the_next_one_does(kube: Kube, api: Api, pool: str) -> None:
+    node(api, "a")
+    server(api, "jupyter-alice", "a", TEN - timedelta(hours=2))
+    assert run(kube, 60, node_pool=pool)["alerts"] == []
+    assert POOL not in api.asked_for("PATCH")
+    # Two nodes of the core and one for students, for ten minutes each: 0.25.
+    assert run(kube, 70, check_mode=True, node_pool=pool, limit_spend=24.2)["alerts"] == []
+    api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["spent"] = "30"
+    told = run(kube, 70, check_mode=True, node_pool=pool, limit_spend=30.0)
+    assert told["changed"]
+    assert POOL not in api.asked_for("PATCH")
+    told = run(kube, 70, node_pool=pool, limit_spend=30.0)
+    assert "30.25 of 30 are spent today: no node is added to the 1" in told["alerts"][0]
+    assert "alert: 30.25 of 30" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+    spec = api.objects[POOL]["spec"]
+    assert spec == {"limits": {"nodes": 1, "cpu": 2}, "template": {}}
+    assert told["diff"]["after"]["objects"][-1]["spec"] == spec
+    assert not run(kube, 71, node_pool=pool, limit_spend=30.0)["changed"]
+    # Whoever takes the limits back, as the role does: the next run sets them again.
+    spec["limits"] = {"nodes": 58, "cpu": 116}
+    run(kube, 72, node_pool=pool, limit_spend=30.0)
+    assert api.objects[POOL]["spec"]["limits"]["nodes"] == 1
+    # The limit is raised, or the day is new, also where no run has been since.
+    run(kube, 73, node_pool=pool)
+    assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+    run(kube, 74, node_pool=pool, limit_spend=30.0)
+    assert run(kube, 24 * 60, node_pool=pool, limit_spend=30.0)["alerts"] == []
+    assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+
+
+def test_a_lost_record_or_a_run_that_died_leaves_no_pool_shut(kube: Kube, api: Api, pool: str) -> None:
+    api.objects[POOL]["spec"]["limits"] = {"nodes": 0, "cpu": 0}
+    run(kube, node_pool=pool)
+    assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+
+
+def test_a_pool_of_others_is_left_alone_and_one_that_cant_be_set_is_told(kube: Kube, api: Api, pool: str) -> None:
+    run(kube)
+    api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["spent"] = "2000"
+    api.answer_next("PATCH", POOL, refused(403, "may not"))
+    told = run(kube, node_pool=pool)
+    assert told["alerts"][-1] == "the limits of NodePool coursehub-students could not be set to 0 nodes: may not"
+    del api.objects[POOL]["metadata"]["labels"]["app.kubernetes.io/managed-by"]
+    told = run(kube, node_pool=pool)
+    assert "students' servers start all the same" in told["alerts"][-1]
+    assert api.objects[POOL]["spec"]["limits"]["nodes"] == 58
+    # Without Karpenter, as on GKE.
+    assert "students' servers start all the same" in run(kube)["alerts"][-1]
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
@@ -232,14 +310,40 @@ def test_room_is_counted_as_the_scheduler_does(kube: Kube, api: Api) -> None:
     assert _warm.in_use(nodes, pods) == 5
 
 
+def test_students_who_wait_too_long_for_a_node_are_told_of(kube: Kube, api: Api) -> None:
+    node(api, "a")
+    for number in range(2):
+        server(api, f"jupyter-{number}", "", TEN - timedelta(minutes=9, seconds=number))
+        waits = {"type": "PodScheduled", "status": "False", "message": "1 node(s) had volume node affinity conflict"}
+        api.objects[f"{STUDENTS}/pods/jupyter-{number}"]["status"] = {"phase": "Pending", "conditions": [waits]}
+    assert run(kube)["alerts"] == []
+    (told,) = run(kube, 2)["alerts"]
+    assert told == (
+        "2 students have waited for a node for more than 10 minutes, the first is jupyter-1: 1 node(s) had volume node"
+        " affinity conflict"
+    )
+    assert f"alert: {told}" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+
+
 def test_a_machine_that_is_smaller_than_said_is_told(kube: Kube, api: Api) -> None:
     node(api, "a")
     assert run(kube, 60)["warned"] == []
     agent = {"requests": {"cpu": "150m", "memory": "100Mi"}}
     spec = {"nodeName": "a", "containers": [{"resources": agent}]}
-    api.put("/api/v1/namespaces/kube-system/pods/agent", {"metadata": {"name": "agent"}, "spec": spec})
+    api.put(
+        "/api/v1/namespaces/kube-system/pods/agent",
+        {"metadata": {"name": "agent", "namespace": "kube-system"}, "spec": spec},
+    )
     (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
     assert "ask for 0.15 cores and 100 MiB on a, it has room for 17 servers, not for 19: set system_cpu" in warned
+    # What the role keeps free is not to be set once more.
+    labels = {"app.kubernetes.io/name": "unpacked"}
+    kept = {"nodeName": "a", "containers": [{"resources": {"requests": {"cpu": "1m", "memory": "10Gi"}}}]}
+    path = "/api/v1/namespaces/coursehub/pods/unpacked"
+    api.put(path, {"metadata": {"name": "unpacked", "namespace": "coursehub", "labels": labels}, "spec": kept})
+    (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
+    assert "ask for 0.15 cores and 100 MiB on a, it has room for 11 servers" in warned
+    del api.objects[path]
     system = {**PARAMETERS["machine"], "system_cpu": "150m"}
     assert run(kube, 60, mechanism="placeholder", machine=system)["warned"] == []
 
@@ -251,3 +355,52 @@ def test_money_of_yesterday_is_not_of_today() -> None:
     assert _warm.spent({}, midnight, 10, 1.0) == 0
     # A run that was away for hours does not know what was there meanwhile.
     assert _warm.spent({**kept, "at": "2026-09-01T00:00:00+00:00"}, TEN, 4, 1.0) == pytest.approx(101.0)
+
+
+def test_a_sample_is_kept_every_five_minutes_and_can_be_read_again(kube: Kube, api: Api, kubeconfig: Path) -> None:
+    node(api, "a")
+    server(api, "jupyter-alice", "a", TEN - timedelta(seconds=70))
+    begun = (TEN - timedelta(seconds=58)).isoformat()
+    status = {"phase": "Running", "containerStatuses": [{"state": {"running": {"startedAt": begun}}}]}
+    api.objects[f"{STUDENTS}/pods/jupyter-alice"]["status"] = status
+    for minutes in range(11):
+        # What is used, of a run that resized a minute ago, and then of none that was.
+        resized = {"at": (TEN + timedelta(minutes=min(minutes, 4))).isoformat(), "used_mib": "200"}
+        api.put(f"{STUDENTS}/configmaps/resize", {"metadata": {"name": "resize"}, "data": resized})
+        run(kube, minutes)
+    (name,) = [path for path in api.objects if "/configmaps/usage-" in path]
+    assert name.endswith(_samples.name_of(TEN.date()))
+    samples = _cost.parse_samples(_samples.lines(api.objects[name]))
+    assert [one.at - TEN for one in samples] == [timedelta(minutes=minutes) for minutes in (0, 5, 10)]
+    assert [one.servers for one in samples] == [{"alice": "data"}] * 3
+    # The start is told of once.
+    assert [list(one.waits) for one in samples] == [[12.0], [], []]
+    assert [one.used_mib for one in samples] == [200, 200, None]
+    first = samples[0]
+    assert (first.nodes, first.seats, first.asked_mib) == ({"small": 3}, 19, 256)
+    told = cluster_usage_info.run(
+        {
+            "kubeconfig": str(kubeconfig),
+            "context": "kind-test",
+            "namespace": "students",
+            "samples": None,
+            "since": "2026-09-01",
+            "prices": {"small": 0.5},
+        }
+    )
+    # Ten minutes of three nodes.
+    assert told["usage"]["cost"] == 0.25
+    assert list(told["usage"]["by_student"]) == ["alice"]
+    assert told["usage"]["used_gib_hours"] == round(200 / 1024 / 6, 2)
+
+
+def test_seats_are_kept_where_no_sample_can_be(kube: Kube, api: Api) -> None:
+    path = f"{STUDENTS}/configmaps/{_samples.name_of(TEN.date())}"
+    api.put(path, {"metadata": {"name": "x"}, "data": {"day": "2026-09-01"}, "binaryData": {"samples.xz": "AAAA"}})
+    told = run(kube)
+    assert told["seats"] == 450
+    assert "no sample of the cluster's use was kept: ConfigMap" in told["warned"][0]
+    # It is tried again, and goes on where the object is removed.
+    del api.objects[path]
+    assert not any("sample" in sentence for sentence in run(kube, 1)["warned"])
+    assert path in api.objects

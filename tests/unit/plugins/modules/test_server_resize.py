@@ -16,6 +16,7 @@ MIB = 1 << 20
 PODS = "/api/v1/namespaces/students/pods"
 PARAMETERS = {
     "namespace": "students",
+    "source": "kubelet",
     "floor": "256Mi",
     "ceiling": "1Gi",
     "cpu": "100m",
@@ -158,6 +159,55 @@ def test_check_mode_tells_and_changes_nothing(kube: Kube, api: Api) -> None:
     told(api, ("a", 700, 0.9))
     assert run(kube, check_mode=True)["changed"] is True
     assert not sent(api)
+
+
+METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/students/pods"
+
+
+def test_the_metrics_api_tells_the_same(kube: Kube, api: Api) -> None:
+    pod(api, "idle")
+    pod(api, "busy")
+    pod(api, "unknown")
+    usage = {"idle": ("300Mi", "3m"), "busy": (f"{700 * 1024}Ki", "900000000n")}
+    items = [
+        {"metadata": {"name": name}, "containers": [{"name": "notebook", "usage": {"memory": memory, "cpu": cpu}}]}
+        for name, (memory, cpu) in usage.items()
+    ]
+    # One that it knows nothing of yet.
+    api.answer_next(
+        "GET", METRICS, Answer(body={"items": [*items, {"metadata": {"name": "unknown"}, "containers": []}]})
+    )
+    grant(api, "idle", "busy")
+    assert run(kube, idle_s=0, source="metrics")["resized"] == {
+        "busy": {"memory": str(896 * MIB), "cpu": "100m"},
+        "idle": {"memory": str(384 * MIB), "cpu": "20m"},
+    }
+    (asked,) = [request for request in api.asked if request.path == METRICS]
+    assert asked.query == {"labelSelector": "app.kubernetes.io/component=singleuser-server"}
+    assert not any("/nodes" in request.path for request in api.asked)
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (404, "the cluster has no metrics API: install metrics-server, or set the source"),
+        (503, "the metrics API does not tell what servers use: it says so"),
+    ],
+)
+def test_without_metrics_nothing_is_changed(kube: Kube, api: Api, status: int, sentence: str) -> None:
+    pod(api, "a")
+    api.answer_next("GET", METRICS, refused(status, "it says so"))
+    with pytest.raises(CoursehubError, match=sentence):
+        run(kube, source="metrics")
+    assert not sent(api)
+
+
+def test_what_all_use_is_kept_for_samples(kube: Kube, api: Api) -> None:
+    pod(api, "a", memory="896Mi")
+    # A pod that is no student's is none of theirs.
+    told(api, ("a", 700, 0.9), ("export", 999, 0.9))
+    run(kube)
+    assert api.objects["/api/v1/namespaces/students/configmaps/resize"]["data"]["used_mib"] == "700"
 
 
 def test_bounds_that_are_none(kube: Kube) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _manifests
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _manifests, _packing, _warm
 from ansible_collections.coursehub.jupyterhub.plugins.modules import status_info
 
-from tests.unit.plugins.api import Answer, Api, refused
+from tests.unit.plugins.api import Answer, Api, now, refused
 
 
 @pytest.fixture
@@ -60,6 +60,48 @@ def test_a_database_whose_disk_is_nearly_full_is_told(hub: dict[str, Any], api: 
     assert told["name"] == "ns/data"
     assert told["detail"].startswith(f"{round(100 * used / 2**30)} % of 1Gi used")
     assert ("coursehub_hub_database_size" in told["detail"]) != well
+
+
+def test_placeholders_that_wait_for_nodes_are_no_workload_that_is_down(hub: dict[str, Any], api: Api) -> None:
+    (item,) = _manifests.prepare(
+        _warm.placeholder("students", 2, 19, _packing.Guarantee(0.1, 1 << 28), "t"), _warm.PART
+    )
+    api.put("/apis/apps/v1/namespaces/students/deployments/seats-placeholder", item)
+    pod = {"metadata": {**item["spec"]["template"]["metadata"], "name": "a", "namespace": "students"}}
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+    made = {"metadata": {**pod["metadata"], "creationTimestamp": now()}}
+    status = {"phase": "Pending", "conditions": [waits]}
+    api.put("/api/v1/namespaces/students/pods/a", {**made, "status": status})
+    record = {"metadata": {"name": "seats"}, "data": {"at": now(), "seats": "38", "said": ""}}
+    api.put("/api/v1/namespaces/students/configmaps/seats", record)
+    result = status_info.run(hub)
+    assert result["well"], result["text"]
+    (told,) = [thing for thing in result["things"] if thing["name"] == "warm seats"]
+    assert told["detail"] == "38 wanted; 0 of 1 placeholders hold a node"
+    assert "seats-placeholder" not in result["text"]
+
+
+def test_where_disks_are_is_looked_at_while_somebody_waits(hub: dict[str, Any], api: Api) -> None:
+    status_info.run(hub)
+    assert "/api/v1/persistentvolumes" not in api.asked_for("GET")
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+    labels = {"app.kubernetes.io/component": "singleuser-server"}
+    path = "/api/v1/namespaces/students"
+    home = {"name": "home", "persistentVolumeClaim": {"claimName": "disk-bob"}}
+    api.put(
+        f"{path}/pods/jupyter-bob",
+        {
+            "metadata": {"name": "jupyter-bob", "namespace": "students", "labels": labels},
+            "spec": {"volumes": [home]},
+            "status": {"phase": "Pending", "conditions": [waits]},
+        },
+    )
+    claim = {"metadata": {"name": "disk-bob"}, "spec": {"volumeName": "v"}, "status": {"phase": "Bound"}}
+    api.put(f"{path}/persistentvolumeclaims/disk-bob", claim)
+    term = {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["b"]}]}
+    affinity = {"required": {"nodeSelectorTerms": [term]}}
+    api.put("/api/v1/persistentvolumes/v", {"metadata": {"name": "v"}, "spec": {"nodeAffinity": affinity}})
+    assert "the disk is in b, where no node for it is" in status_info.run(hub)["text"]
 
 
 def test_the_hub_is_asked_by_the_way_that_students_take(hub: dict[str, Any], api: Api, kubeconfig: Path) -> None:

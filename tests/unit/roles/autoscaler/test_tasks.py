@@ -52,3 +52,15 @@ def test_a_pool_of_googles_that_is_another_one_is_refused(
     }
     that = tasks[1]["ansible.builtin.assert"]["that"]
     assert all(jinja2.Environment(autoescape=True).compile_expression(one)(**told) for one in that) == same
+
+
+def test_nothing_waits_for_what_waits_for_room_and_it_goes_with_the_role() -> None:
+    (keep,) = [
+        task["coursehub.jupyterhub.manifests"]
+        for task in yaml.safe_load((TASKS / "present.yml").read_text(encoding="utf-8"))
+        if task.get("coursehub.jupyterhub.manifests", {}).get("part") == "unpacked"
+    ]
+    # On a node that is full its pod waits until somebody goes.
+    assert keep["wait"] is False
+    (remove,) = yaml.safe_load((TASKS / "absent.yml").read_text(encoding="utf-8"))
+    assert keep["part"] in remove["loop"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from ansible.plugins.filter.core import FilterModule
 from ansible.plugins.test import core as tests_of_ansible
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _resizing, _samples, _spend, _warm
 
 from tests.unit.paths import ROOT
 
@@ -22,13 +23,17 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
     values = {
         **defaults,
+        "_autoscaler_checked": {"unpacked_memory": 0},
         "_autoscaler_most": 18,
+        "_autoscaler_pool": "coursehub-students",
         "_autoscaler_cores": "1.9",
+        "coursehub_name": "coursehub",
         "coursehub_namespace": "coursehub",
         "coursehub_students_namespace": "students",
         "coursehub_autoscaler_machine": MACHINE,
         "coursehub_autoscaler_prices": {"small": 0.5},
         "coursehub_autoscaler_image": "tools:1",
+        "coursehub_hub_singleuser_image": "",
         **variables,
     }
 
@@ -58,6 +63,8 @@ def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> No
     spec = found[("NodePool", "coursehub-students")]["spec"]
     # Of whole cores: that is what Karpenter takes off while it orders.
     assert spec["limits"] == {"nodes": 18, "cpu": 36}
+    # Else each run of seats would set others.
+    assert spec["limits"] == _spend.pool_limits(18, MACHINE["cpu"])
     assert spec["disruption"]["consolidationPolicy"] == "WhenEmpty"
     template = spec["template"]
     assert template["metadata"]["labels"] == _warm.POOL
@@ -118,6 +125,24 @@ def test_a_second_scheduler_only_where_there_is_an_image() -> None:
     assert bound == {"system:kube-scheduler", "system:volume-scheduler"}
 
 
+def test_a_part_of_each_node_is_kept_free_by_a_pod_that_nobody_moves() -> None:
+    assert not objects("unpacked")
+    found = objects("unpacked", _autoscaler_checked={"unpacked_memory": 1363148800})
+    ((_kind, item),) = found.items()
+    assert _warm.keeps_room(item)
+    spec = item["spec"]["template"]["spec"]
+    assert spec["nodeSelector"] == _warm.POOL
+    # On the node before it takes students, and of their priority, so that neither moves the other.
+    assert spec["tolerations"] == [{"operator": "Exists"}]
+    assert "priorityClassName" not in spec
+    (container,) = spec["containers"]
+    assert container["resources"] == {"requests": {"cpu": "1m", "memory": "1363148800"}}
+    assert container["image"] == "tools:1"
+    known = {"_autoscaler_checked": {"unpacked_memory": 1}, "coursehub_hub_singleuser_image": "course:2"}
+    (item,) = objects("unpacked", **known).values()
+    assert item["spec"]["template"]["spec"]["containers"][0]["image"] == "course:2"
+
+
 def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
     found = objects("seats", coursehub_autoscaler_calendar="https://calendar.example.org/a.ics")
     inventory = yaml.safe_load(found["Secret", "seats"]["stringData"]["inventory.json"])
@@ -125,8 +150,8 @@ def test_the_schedule_runs_the_playbook_with_all_that_its_tasks_read() -> None:
     tasks = "".join((ROLE / f"tasks/{name}.yml").read_text(encoding="utf-8") for name in ("seats", "resize"))
     variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
     tasks += variables["_autoscaler_scheduler"]
-    read = {word for word in tasks.replace('"', " ").split() if word.startswith("coursehub_autoscaler_")}
-    assert "coursehub_autoscaler_scheduler_image" in read
+    read = set(re.findall(r"\bcoursehub_autoscaler_\w+", tasks))
+    assert {"coursehub_autoscaler_scheduler_image", "coursehub_autoscaler_engine"} <= read
     assert read <= given
     container = found["CronJob", "seats"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     assert container["args"][-1] == "coursehub.jupyterhub.seats"
@@ -153,17 +178,30 @@ def test_servers_are_resized_by_a_schedule_and_an_account_of_its_own() -> None:
         assert pod["serviceAccountName"] == name
         assert pod["containers"][0]["args"][-1] == f"coursehub.jupyterhub.{name}"
         assert (ROOT / f"playbooks/{name}.yml").exists()
-        for kind in ("RoleBinding", "ClusterRoleBinding"):
-            one = found[kind, name if kind == "RoleBinding" else f"coursehub-{name}"]
-            assert one["subjects"][0]["name"] == name
+        assert found["RoleBinding", name]["subjects"][0]["name"] == name
+    assert found["ClusterRoleBinding", "coursehub-seats"]["subjects"][0]["name"] == "seats"
+    # Of students' servers alone, and nothing in the cluster at large.
+    assert ("ClusterRole", "coursehub-resize") not in found
+    assert ("ClusterRoleBinding", "coursehub-resize") not in found
+    assert "metrics.k8s.io" in str(found["Role", "resize"]["rules"])
+
+
+def test_only_where_kubelets_are_asked_may_an_account_ask_them() -> None:
+    found = objects("seats", coursehub_autoscaler_resize=True, coursehub_autoscaler_resize_source="kubelet")
+    assert found["ClusterRoleBinding", "coursehub-resize"]["subjects"][0]["name"] == "resize"
     # By way of the API server, who may get nodes/proxy may run commands in any container.
     reach = {name: str(found["ClusterRole", f"coursehub-{name}"]["rules"]) for name in ("seats", "resize")}
     assert ["nodes/proxy" in rules for rules in reach.values()] == [False, True]
+    assert "metrics.k8s.io" not in str(found["Role", "resize"]["rules"])
 
 
 def test_the_schedule_may_touch_only_what_it_makes() -> None:
     rules = objects("seats")["Role", "seats"]["rules"]
     assert all(rule["resourceNames"] for rule in rules)
+    maps = [rule for rule in rules if rule["resources"] == ["configmaps"]]
+    written = [rule["resourceNames"] for rule in maps if "patch" in rule["verbs"]]
+    assert written == [[_warm.NAME, *_samples.names()]]
+    assert [rule["resourceNames"] for rule in maps if rule["verbs"] == ["get"]] == [[_resizing.NAME]]
     more = objects("seats", coursehub_autoscaler_resize=True)
     assert more["Role", "seats"]["rules"] == rules
     (writing,) = [
@@ -172,3 +210,8 @@ def test_the_schedule_may_touch_only_what_it_makes() -> None:
     assert writing["resources"] == ["pods/resize"]
     (reading,) = objects("seats")["ClusterRole", "coursehub-seats"]["rules"]
     assert set(reading["verbs"]) == {"get", "list"}
+    for engine, pools in (("gke", []), ("karpenter", ["coursehub-students"]), ("kwok", ["coursehub-students"])):
+        found = objects("seats", coursehub_autoscaler_engine=engine)
+        pool = found["ClusterRole", "coursehub-seats"]["rules"][1:]
+        assert [name for rule in pool for name in rule["resourceNames"]] == pools
+        assert all(rule["verbs"] == ["get", "patch"] for rule in pool)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from math import ceil
@@ -100,10 +100,13 @@ class Cluster:
     def __init__(self, parameters: Parameters, design: Design, trace: Sequence[Session]) -> None:
         self.p, self.design, self.trace = parameters, design, trace
         self.machine = machine_of(parameters)
+        # This design leaves a part of each node's memory unpacked.
+        unpacked = parameters.unpacked if design.packed else 0.0
+        self.room = replace(self.machine, memory=int(self.machine.memory * (1 - unpacked)))
         start = parameters.start_mib if design.resized else parameters.guarantee_mib
         self.start = _packing.Guarantee(parameters.guarantee_cores, start * MIB)
         self.bounds = _packing.Bounds(parameters.floor_mib * MIB, parameters.limit_mib * MIB)
-        self.seats_per_node = _packing.seats_of(self.machine, self.start)
+        self.seats_per_node = _packing.seats_of(self.room, self.start)
         self.told = Told()
         self.nodes: list[Node] = []
         self.servers: dict[int, Server] = {}
@@ -219,7 +222,7 @@ class Cluster:
 
     def _count(self, node: Node) -> None:
         left = (
-            (self.machine.memory - node.memory) // self.start.memory,
+            (self.room.memory - node.memory) // self.start.memory,
             int((self.machine.cpu - node.cpu) / self.start.cpu + 1e-9),
             self.machine.disks - len(node.servers),
         )
@@ -242,7 +245,7 @@ class Cluster:
         memory = _packing.memory_request(used, server.memory, self.bounds, idle=server.idle)
         cpu = _packing.cpu_request(self.p.guarantee_cores, self.p.idle_cores, idle=server.idle)
         more_memory, more_cpu = memory - server.memory, cpu - server.cpu
-        short = more_memory > 0 and node.memory + more_memory > self.machine.memory
+        short = more_memory > 0 and node.memory + more_memory > self.room.memory
         if short or (more_cpu > 0 and node.cpu + more_cpu > self.machine.cpu + 1e-9):
             self.deferred.add(server)
             return

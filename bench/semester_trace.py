@@ -92,6 +92,7 @@ class Parameters:
     limit_mib: int = 1024
     start_mib: int = 512
     floor_mib: int = 256
+    unpacked: float = 0.1
     idle_cores: float = 0.02
     used_median_mib: float = 260.0
     used_sigma: float = 0.6

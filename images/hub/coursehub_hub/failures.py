@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jupyterhub.spawner import SpawnException
 
 # So many different students in a row. One who tries again and again says nothing of the hub.
 STUDENTS = 5
 # A hub that has just begun and fails again has another reason than itself: it ends at most so often.
 LEAST_S = 600
+
+
+class NoRoomError(SpawnException):
+    """A start that was given up as no node had room for its server: no fault of the hub's, nor of the server's.
+
+    The text is what the student reads.
+    """
+
+    jupyterhub_message = (
+        "The course has no free room for another server just now, so yours was not started. Your files are safe. Try"
+        " again in a few minutes; if it takes longer, tell the staff."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(self.jupyterhub_message, reason="no_room", status_code=503)
+
+
+def has_no_room(pod: Mapping[str, Any] | None) -> bool:
+    """Tell whether the scheduler has said of a pod that it finds no node for it. One that it has not seen yet, or that
+    nobody knows, may be without one for other reasons.
+    """
+    conditions = (pod or {}).get("status", {}).get("conditions") or []
+    return any((one["type"], one["status"]) == ("PodScheduled", "False") for one in conditions)
 
 
 class Failures:

@@ -16,7 +16,7 @@ from kubespawner import KubeSpawner
 from traitlets import Dict, Integer
 
 from .culler import notice, rules
-from .failures import STUDENTS, Failures
+from .failures import STUDENTS, Failures, NoRoomError, has_no_room
 from .line import Line
 from .patience import patiently
 
@@ -95,13 +95,16 @@ class CourseSpawner(KubeSpawner):
             raise
 
     async def start(self) -> Any:
-        """Start the server; then it is the next one's turn."""
+        """Start the server; then it is the next one's turn. Raises NoRoomError where it got no node in its time."""
         begun = time.monotonic()
         try:
             address = await super().start()
         except BaseException as error:
             # JupyterHub cancels a start whose time is over, as it does one that a student gives up.
             if isinstance(error, Exception) or time.monotonic() - begun >= self.start_timeout - CANCELLED_S:
+                if self._has_no_room():
+                    # In the place of a cancellation too: JupyterHub hands it on, and the student reads it.
+                    raise NoRoomError from error
                 self._note_failure()
             raise
         finally:
@@ -114,6 +117,11 @@ class CourseSpawner(KubeSpawner):
         if not self.cull:
             return ""
         return notice.for_one(rules.parse(self.cull), [group.name for group in self.user.groups])
+
+    def _has_no_room(self) -> bool:
+        # The watch is begun by the first start.
+        pods = self.pod_reflector.pods if self.pod_reflector else {}
+        return has_no_room(pods.get(f"{self.namespace}/{self.pod_name}"))
 
     def _note_failure(self) -> None:
         """End the hub where nobody's server starts any more: a fresh one may, and students at work do not notice."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from coursehub_hub.failures import LEAST_S, STUDENTS, Failures
+from typing import Any
+
+import pytest
+from coursehub_hub.failures import LEAST_S, STUDENTS, Failures, has_no_room
 
 
 class Clock:
@@ -45,3 +48,17 @@ def test_a_hub_that_has_just_begun_goes_on() -> None:
     assert not any(failures.failed(f"student-{number}") for number in range(100))
     clock.now += 1
     assert failures.failed("another")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}, True),
+        ({"conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False"}]}, False),
+        ({"conditions": []}, False),
+        ({}, False),
+    ],
+)
+def test_whether_a_pod_finds_no_node_is_the_schedulers_word(status: dict[str, Any], expected: bool) -> None:
+    assert has_no_room({"status": status}) == expected
+    assert not has_no_room(None)

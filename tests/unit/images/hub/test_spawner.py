@@ -26,6 +26,8 @@ class KubeSpawner(HasTraits):
         super().__init__()
         self.done: list[str] = []
         self.problem = ""
+        self.namespace, self.pod_name = "students", "jupyter-one"
+        self.pod_reflector: Any = None
         self.user = SimpleNamespace(name=f"student-{next(NUMBERS)}")
         self.log = SimpleNamespace(critical=lambda *_words: None)
 
@@ -214,3 +216,56 @@ def test_a_start_that_is_cancelled_counts_when_its_time_was_over(
 
     asyncio.run(run())
     assert bool(ended) == counts
+
+
+def waits(scheduled: str) -> Any:
+    """Return a watch that knows a student's pod, as the scheduler has left it."""
+    conditions = [{"type": "PodScheduled", "status": scheduled, "reason": "Unschedulable"}]
+    return SimpleNamespace(pods={"students/jupyter-one": {"status": {"phase": "Pending", "conditions": conditions}}})
+
+
+async def in_time(student: Any) -> None:
+    """Start a student's server as JupyterHub does, whose time is over at once."""
+    student.problem, student.start_timeout = "hangs", 0.05
+    await asyncio.wait_for(asyncio.ensure_future(spawn(student)), student.start_timeout)
+
+
+def test_who_finds_no_room_is_told_so_and_ends_no_hub(spawner: Any, ended: list[int]) -> None:
+    async def run() -> None:
+        for _student in range(10):
+            student = another(spawner)
+            student.pod_reflector = waits("False")
+            with pytest.raises(sys.modules["coursehub_hub.failures"].NoRoomError) as told:
+                await in_time(student)
+            # What JupyterHub's pages read.
+            assert "no free room" in told.value.jupyterhub_message
+            assert "Try again" in told.value.message
+
+    asyncio.run(run())
+    assert ended == []
+
+
+@pytest.mark.parametrize("watch", [waits("True"), SimpleNamespace(pods={}), None], ids=["node", "no pod", "no watch"])
+def test_a_start_that_has_a_node_or_no_pod_counts(spawner: Any, ended: list[int], watch: Any) -> None:
+    async def run() -> None:
+        for _student in range(5):
+            student = another(spawner)
+            student.pod_reflector = watch
+            with pytest.raises(TimeoutError):
+                await in_time(student)
+
+    asyncio.run(run())
+    assert ended == [signal.SIGTERM]
+
+
+def test_who_finds_no_room_does_not_say_that_the_hub_is_well(spawner: Any, ended: list[int]) -> None:
+    async def run() -> None:
+        for _student in range(5):
+            other, student = another(spawner), another(spawner)
+            other.pod_reflector, student.pod_reflector = waits("False"), waits("True")
+            for one in (other, student):
+                with pytest.raises((TimeoutError, sys.modules["coursehub_hub.failures"].NoRoomError)):
+                    await in_time(one)
+
+    asyncio.run(run())
+    assert ended == [signal.SIGTERM]

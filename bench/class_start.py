@@ -143,6 +143,7 @@ def _settings(folder: Path) -> None:
         "away_limit": 43200,
         "concurrent_spawns": 64,
         "cull": {"idle": 0, "max_age": 0, "every": 600, "groups": {}, "night": {}},
+        "courses": {},
     }
     (folder / "values.json").write_text(json.dumps(values), encoding="utf-8")
     (folder / "secrets").mkdir(exist_ok=True)

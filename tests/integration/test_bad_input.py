@@ -93,6 +93,10 @@ def play(home: Path) -> Play:
         ({"coursehub_hub_allow_all": False, "coursehub_hub_admin_users": []}, "Nobody may use the hub"),
         ({"coursehub_hub_cull_idle": 60}, "who works would be taken for idle; set 900 or more, or 0 for never"),
         ({"coursehub_hub_cull_night_from": "1 am"}, "give two times of day, with quotes"),
+        (
+            {"coursehub_hub_courses": {"lab1": "data 8", "lab2": "data-100", "lab3": 8}},
+            "coursehub_hub_courses has '8', 'data 8', which can't be the value of a label",
+        ),
         ({"coursehub_hub_roles": {"admin": ["list:users"]}}, "has the role 'admin', which can't be one"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -79,6 +79,7 @@ def apply(c: Any, settings: Settings) -> None:
     if told:
         c.JupyterHub.template_vars = {"announcement": told, "announcement_login": ""}
     c.CourseSpawner.cull = values["cull"]
+    c.CourseSpawner.courses = values["courses"]
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
     if values["public_url"]:
         c.JupyterHub.public_url = values["public_url"]

@@ -25,6 +25,8 @@ FULL_MESSAGE = (
     " need, or ask the staff for more room."
 )
 WAITING_MESSAGE = "Many servers start just now. You are number {place} in line; this page tells when it is your turn."
+# Of a server's pod: what servers cost is told by it.
+COURSE = "coursehub.jupyterhub/course"
 # How much earlier than its own time limit a start may be cancelled by JupyterHub's, which begins before.
 CANCELLED_S = 15
 # How often the page tells a student's place.
@@ -73,6 +75,7 @@ class CourseSpawner(KubeSpawner):
         config=True
     )
     cull = Dict(help="How long servers last, as the culler is told.").tag(config=True)
+    courses = Dict(help="The courses of the hub's groups, for the label of their servers.").tag(config=True)
     disk_is_full = False
     # One for the hub, whichever server starts first.
     _line: Line | None = None
@@ -112,11 +115,20 @@ class CourseSpawner(KubeSpawner):
         self.failures.succeeded()
         return address
 
+    async def get_pod_manifest(self) -> Any:
+        """Return the pod as KubeSpawner makes it, with its course: of several groups' the first one's, by name."""
+        pod = await super().get_pod_manifest()
+        course = next((self.courses[group] for group in sorted(self._groups()) if group in self.courses), "")
+        if course:
+            pod.metadata.labels[COURSE] = course
+        return pod
+
+    def _groups(self) -> list[str]:
+        return [group.name for group in self.user.groups]
+
     def _how_long(self) -> str:
         """Return how long this server lasts, empty where it is not ended by the culler."""
-        if not self.cull:
-            return ""
-        return notice.for_one(rules.parse(self.cull), [group.name for group in self.user.groups])
+        return notice.for_one(rules.parse(self.cull), self._groups()) if self.cull else ""
 
     def _has_no_room(self) -> bool:
         # The watch is begun by the first start.

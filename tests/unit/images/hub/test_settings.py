@@ -45,6 +45,7 @@ VALUES: dict[str, Any] = {
     "away_limit": 43200,
     "concurrent_spawns": 64,
     "cull": {"idle": 3600, "max_age": 0, "every": 600, "groups": {}, "night": {}},
+    "courses": {"lab1": "data-8"},
 }
 SECRETS = {
     "cookie-secret": "ab" * 32,
@@ -185,6 +186,10 @@ def test_a_server_runs_in_the_students_pool_and_no_engine_moves_it() -> None:
     anywhere = configured(pool="", scheduler="").KubeSpawner
     assert "node_selector" not in anywhere
     assert "scheduler_name" not in anywhere
+
+
+def test_the_courses_of_groups_are_the_spawners() -> None:
+    assert configured().CourseSpawner.courses == {"lab1": "data-8"}
 
 
 def test_memory_is_counted_as_kubernetes_does() -> None:

@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _samples
 from traitlets import HasTraits
 
 NUMBERS = itertools.count()
@@ -45,6 +46,9 @@ class KubeSpawner(HasTraits):
         if self.problem == "hangs":
             await asyncio.sleep(60)
         return "http://server"
+
+    async def get_pod_manifest(self) -> Any:
+        return SimpleNamespace(metadata=SimpleNamespace(labels={"component": "singleuser-server"}))
 
     async def stop(self, now: bool = False) -> None:
         """Stop nothing."""
@@ -102,6 +106,19 @@ def test_a_student_is_told_how_long_the_server_lasts(spawner: Any) -> None:
     assert said(spawner)[0].startswith("Your server is stopped after 2 hours")
     spawner.cull = {**spawner.cull, "groups": {}, "idle": 0}
     assert said(spawner) == ["pulling"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "course"),
+    [(["lab2", "lab1", "a"], "data-8"), (["lab2"], "data-100"), (["a"], None), ([], None)],
+)
+def test_a_pod_has_the_course_of_its_students_first_group(spawner: Any, groups: list[str], course: str | None) -> None:
+    assert sys.modules["coursehub_hub.spawner"].COURSE == _samples.COURSE
+    spawner.courses = {"lab1": "data-8", "lab2": "data-100"}
+    spawner.user.groups = [SimpleNamespace(name=name) for name in groups]
+    labels = asyncio.run(spawner.get_pod_manifest()).metadata.labels
+    assert labels.get(_samples.COURSE) == course
+    assert labels["component"] == "singleuser-server"
 
 
 def test_a_student_is_told_of_a_full_disk(spawner: Any) -> None:

@@ -130,15 +130,13 @@ class Jobs:
         return self._kube.list(*POD, self._namespace, labelSelector=f"{_exporter.JOB_NAME_LABEL}={job}")
 
     def _logs(self, pods: list[Object]) -> dict[str, str]:
-        names = [pod["metadata"]["name"] for pod in pods if _exporter_pods.exit_code(pod) is not None]
-        return {name: self._log(name) for name in names}
+        """Return what those pods have said that have ended, by their names, without what is lost."""
+        names = [str(pod["metadata"]["name"]) for pod in pods if _exporter_pods.exit_code(pod) is not None]
+        logs, _lost = _bulk.each(names, self._log)
+        return logs
 
     def _log(self, pod: str) -> str:
-        """Return what a pod has said, an empty string where that is lost."""
-        try:
-            return self._kube.text(f"{self._kube.path(*POD, self._namespace, pod)}/log")
-        except CoursehubError:
-            return ""
+        return self._kube.text(f"{self._kube.path(*POD, self._namespace, pod)}/log", self._deadline)
 
     def remove(self, name: str) -> None:
         """Remove a Job and wait until its pods are gone: their claims can't go before, and are held where it stays."""

@@ -8,6 +8,7 @@ Raw JSON, because building typed models of a thousand objects takes longer than 
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import traceback
@@ -31,6 +32,8 @@ else:
 
 # Seconds to wait for one answer. The API server's own limit for a request is 60.
 REQUEST_TIMEOUT_S = 65
+# What a request has all the same that is made when its caller's time is over: what is there answers in one or two.
+BRIEF_S = 5
 # How often a request is made again that the server asks to repeat later.
 ATTEMPTS = 30
 # Connections that are kept open: _bulk.WORKERS at once, and a watch and a lock beside them. By default it is five for
@@ -119,12 +122,15 @@ class Kube:
         """Return an answer that may fail: of something behind the API server, whose own state it is not."""
         return self._read(self._open("GET", path, None, {}, patient=False))
 
-    def text(self, path: str) -> str:
-        """Return an answer that is no JSON, as a log. A kubelet that is away is a server that stumbles."""
+    def text(self, path: str, deadline: float) -> str:
+        """Return an answer that is no JSON, as a log. A kubelet that is away is a server that stumbles.
+
+        After ``deadline``, in ``time.monotonic`` seconds, it is asked once and not waited for.
+        """
         try:
-            data = self._whole(self._open("GET", path, None, {}))
+            data = self._whole(self._open("GET", path, None, {}, until=deadline))
         except BrokenOffError:
-            data = self._whole(self._open("GET", path, None, {}))
+            data = self._whole(self._open("GET", path, None, {}, until=deadline))
         return data.decode("utf-8", "replace")
 
     def merge(self, path: str, body: Object) -> Object:
@@ -153,20 +159,23 @@ class Kube:
         *,
         content: str = "",
         patient: bool = True,
+        until: float = math.inf,
     ) -> Any:
         """Return an open response of a request that was granted.
 
         A server that has answered before and stumbles or is away is asked again for ``OUTAGE_S``: a control plane that
-        is upgraded restarts its API server. One that has never answered is not waited for.
+        is upgraded restarts its API server. One that has never answered is not waited for. None is for longer than
+        ``until``, in ``time.monotonic`` seconds.
         """
         content = content or ("apply-patch+yaml" if method == "PATCH" else "json")
         headers = {"Accept": "application/json", "Content-Type": f"application/{content}"}
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        deadline = time.monotonic() + (OUTAGE_S if patient and self._answered else 0)
+        deadline = min(until, time.monotonic() + (OUTAGE_S if patient and self._answered else 0))
         attempts = 0
         while True:
             try:
-                response = self._send(method, path, body, query, headers, timeout)
+                left = max(BRIEF_S, until - time.monotonic())
+                response = self._send(method, path, body, query, headers, min(timeout, left))
             except CoursehubError:
                 self._stumbled = time.monotonic()
                 if self._stumbled >= deadline:
@@ -179,7 +188,7 @@ class Kube:
             message = message_of(response.read())
             response.release_conn()
             attempts += 1
-            if response.status == 429 and attempts < ATTEMPTS:
+            if response.status == 429 and attempts < ATTEMPTS and time.monotonic() < until:
                 # The server asks for a pause: it is overloaded, or has just learnt of the kind.
                 time.sleep(min(10.0, float(response.headers.get("Retry-After") or 1)))
             elif response.status >= 500 and time.monotonic() < deadline:

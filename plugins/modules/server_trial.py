@@ -138,16 +138,16 @@ class Trial:
             return
         if verdict is None:
             verdict = f"it did not answer within {seconds} s: {_manifests.pod_trouble(found[0])}"
-        said = self._last_words() if found else ""
+        said = self._last_words(deadline) if found else ""
         raise CoursehubError(
             f"a server of the image {image} does not start, so no student gets it: {verdict}{said}; mend the image, or"
             " set coursehub_hub_singleuser_image to one that starts"
         )
 
-    def _last_words(self) -> str:
+    def _last_words(self, deadline: float) -> str:
         path = f"{self._kube.path(*POD, self._namespace, _trial.NAME)}/log?tailLines=3&previous=true"
         try:
-            text = self._kube.text(path)
+            text = self._kube.text(path, deadline)
         except CoursehubError:
             return ""
         return f"; it said: {' | '.join(text.split(chr(10))).strip(' |')[-500:]}" if text.strip() else ""

@@ -174,10 +174,35 @@ def test_a_log_is_asked_for_again_while_the_kubelet_is_away(kube: Kube, api: Api
     api.logs[f"{PODS}/one"] = ({"said": "this"},)
     away = refused(500, "dial tcp 10.0.0.3:10250: connection refused")
     api.answer_next("GET", f"{PODS}/one/log", away, Answer(body={"cut": True}, cut=True), away)
-    assert kube.text(f"{PODS}/one/log") == '{"said": "this"}\n'
+    assert kube.text(f"{PODS}/one/log", soon()) == '{"said": "this"}\n'
     with pytest.raises(ApiError):
-        kube.text(f"{PODS}/gone/log")
+        kube.text(f"{PODS}/gone/log", soon())
     assert api.asked_for("GET").count(f"{PODS}/gone/log") == 1
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_log_whose_time_is_over_is_asked_for_once_and_not_for_long(
+    kube: Kube, api: Api, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    timeouts: list[float] = []
+    send = Kube._send
+
+    def noting(self: Kube, *arguments: Any) -> Any:
+        timeouts.append(arguments[-1])
+        return send(self, *arguments)
+
+    kube.request("GET", PODS)
+    monkeypatch.setattr(Kube, "_send", noting)
+    api.answer_next("GET", f"{PODS}/one/log", refused(status, "later", Retry_After="10"))
+    with pytest.raises(ApiError, match="later"):
+        kube.text(f"{PODS}/one/log", time.monotonic() - 1)
+    assert timeouts == [_kube.BRIEF_S]
+    # One that has time left has no longer than that, and never longer than any request.
+    api.logs[f"{PODS}/one"] = ({"said": "this"},)
+    kube.text(f"{PODS}/one/log", time.monotonic() + 20)
+    kube.text(f"{PODS}/one/log", time.monotonic() + 2000)
+    assert _kube.BRIEF_S < timeouts[1] <= 20
+    assert timeouts[2] == _kube.REQUEST_TIMEOUT_S
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

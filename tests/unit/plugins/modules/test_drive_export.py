@@ -286,6 +286,21 @@ def test_a_kubelet_that_is_away_for_a_moment_makes_no_job_more(course: Course, m
     assert (course.run()["failures"], len(course.jobs.requests("export"))) == ([], 1)
 
 
+def test_a_log_is_waited_for_until_the_run_s_time_is_over(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines: list[float] = []
+    text = Kube.text
+
+    def noting(self: Kube, path: str, deadline: float) -> str:
+        deadlines.append(deadline)
+        return text(self, path, deadline)
+
+    monkeypatch.setattr(Kube, "text", noting)
+    begun = time.monotonic()
+    assert course.run(wait_timeout=30)["failures"] == []
+    assert deadlines
+    assert all(begun + 30 <= deadline <= time.monotonic() + 30 for deadline in deadlines)
+
+
 def test_what_the_exporter_says_of_its_whole_request_is_each_students(course: Course) -> None:
     course.jobs.answer = lambda command, asked: None if command == "export" else told(command, asked)
     assert [one["failed"] for one in course.run()["failures"]] == ["some", "some"]

@@ -10,7 +10,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import 
 from ansible_collections.coursehub.jupyterhub.plugins.modules import server_trial
 from coursehub_hub import server
 
-from tests.unit.plugins.api import Answer, Api
+from tests.unit.plugins.api import Answer, Api, refused
 
 Object = dict[str, Any]
 NAMESPACE = "students"
@@ -92,6 +92,13 @@ def test_its_last_words_are_told(trial: Callable[..., Object], api: Api) -> None
     api.answer_next("GET", f"{POD}/log", Answer(body="Traceback\nModuleNotFoundError: jupyterlab\n"))
     with pytest.raises(CoursehubError, match=r"it said: .*ModuleNotFoundError: jupyterlab"):
         trial(crashed(2))
+
+
+def test_last_words_are_not_waited_for_when_the_trials_time_is_over(trial: Callable[..., Object], api: Api) -> None:
+    api.answer_next("GET", f"{POD}/log", *[refused(500, "dial tcp 10.0.0.3:10250: connection refused")] * 5)
+    with pytest.raises(CoursehubError, match="did not answer within 1 s"):
+        trial({})
+    assert api.asked_for("GET").count(f"{POD}/log") == 1
 
 
 def test_what_a_run_that_was_killed_left_is_no_verdict(trial: Callable[..., Object], api: Api) -> None:

@@ -85,9 +85,13 @@ def closed(cluster: Cluster, nodes: Collection[str]) -> Iterator[None]:
 def lost(cluster: Cluster, node: str) -> Iterator[None]:
     """Stop a node without a word, and have somebody say that it is off who knows. At the end it is in service again."""
 
+    def found() -> Object:
+        item = cluster.kube.get("v1", "Node", node)
+        assert item is not None, f"there is no node {node}"
+        return item
+
     def ready() -> bool:
-        found = cluster.kube.get("v1", "Node", node)
-        return found is not None and says_ready(found)
+        return says_ready(found())
 
     try:
         with stopped(node):
@@ -97,7 +101,9 @@ def lost(cluster: Cluster, node: str) -> Iterator[None]:
             yield
     finally:
         seconds_until(ready, 120)
-        _taint(node, f"{OUT_OF_SERVICE}-")
+        # It has none where something failed before: taking it away would fail too, and that would be told in its place.
+        if out_of_service(found()):
+            _taint(node, f"{OUT_OF_SERVICE}-")
 
 
 def _taint(node: str, what: str) -> None:

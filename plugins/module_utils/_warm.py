@@ -30,8 +30,9 @@ _UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
 # A run that was longer ago says nothing of the money that was spent since; the nodes may have been away.
 _LONGEST = timedelta(minutes=15)
-# A node boots in one or two, and an engine tries other zones meanwhile.
-_WAIT_LATE = timedelta(minutes=10)
+# A node boots in one or two. The hub gives a start up after five and removes its pod (coursehub_hub_start_timeout), so
+# only before that is somebody seen who waits; and runs are a minute apart.
+_WAIT_LATE = timedelta(minutes=3)
 # Longer than the seats of a class are warm, and than a rate is taken of.
 _REMEMBERED = timedelta(hours=1)
 

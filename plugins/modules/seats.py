@@ -109,7 +109,7 @@ warned:
   returned: success
   sample: ["19 of 23 nodes will be there"]
 alerts:
-  description: Where a limit ends growth, and where students have waited for a node for more than ten minutes.
+  description: Where a limit ends growth, and where students have waited for a node for more than three minutes.
   type: list
   elements: str
   returned: success

@@ -313,13 +313,13 @@ def test_room_is_counted_as_the_scheduler_does(kube: Kube, api: Api) -> None:
 def test_students_who_wait_too_long_for_a_node_are_told_of(kube: Kube, api: Api) -> None:
     node(api, "a")
     for number in range(2):
-        server(api, f"jupyter-{number}", "", TEN - timedelta(minutes=9, seconds=number))
+        server(api, f"jupyter-{number}", "", TEN - timedelta(minutes=2, seconds=number))
         waits = {"type": "PodScheduled", "status": "False", "message": "1 node(s) had volume node affinity conflict"}
         api.objects[f"{STUDENTS}/pods/jupyter-{number}"]["status"] = {"phase": "Pending", "conditions": [waits]}
     assert run(kube)["alerts"] == []
     (told,) = run(kube, 2)["alerts"]
     assert told == (
-        "2 students have waited for a node for more than 10 minutes, the first is jupyter-1: 1 node(s) had volume node"
+        "2 students have waited for a node for more than 3 minutes, the first is jupyter-1: 1 node(s) had volume node"
         " affinity conflict"
     )
     assert f"alert: {told}" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _seats
@@ -111,13 +112,22 @@ def free(nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Gu
 
 
 def _room(node: Object, taken: _Taken, guarantee: _packing.Guarantee, disks: int) -> int:
-    has = {word: float(parse_quantity(str(amount))) for word, amount in node["status"]["allocatable"].items()}
-    rooms = [disks - taken.servers, int(has["pods"]) - taken.pods]
+    return min(_rooms(node, taken, guarantee, disks).values())
+
+
+def _rooms(node: Object, taken: _Taken, guarantee: _packing.Guarantee, disks: int) -> dict[str, int]:
+    """Return for how many fresh servers each of what a node has is enough."""
+    has = _allocatable(node)
+    rooms = {"disks": disks - taken.servers, "pods": int(has["pods"]) - taken.pods}
     if guarantee.cpu:
-        rooms.append(int((has["cpu"] - taken.cpu) / guarantee.cpu + 1e-9))
+        rooms["cpu"] = int((has["cpu"] - taken.cpu) / guarantee.cpu + 1e-9)
     if guarantee.memory:
-        rooms.append(int((has["memory"] - taken.memory) // guarantee.memory))
-    return max(0, min(rooms))
+        rooms["memory"] = int((has["memory"] - taken.memory) // guarantee.memory)
+    return {word: max(0, room) for word, room in rooms.items()}
+
+
+def _allocatable(node: Object) -> dict[str, float]:
+    return {word: float(parse_quantity(str(amount))) for word, amount in node["status"]["allocatable"].items()}
 
 
 def _takes_pods(node: Object) -> bool:
@@ -139,20 +149,34 @@ def in_use(nodes: Iterable[Object], pods: Iterable[Object]) -> int:
 def too_small(
     nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee, disks: int, seats: int
 ) -> list[str]:
-    """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there."""
+    """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there.
+
+    It names what is short, and what the machine is to be said to have.
+    """
     others = [pod for pod in pods if not is_server(pod) and not is_placeholder(pod)]
     # What is kept free counts, and is not the system's: the role knows of it.
     held, own = _taken(others), _taken(pod for pod in others if not _is(pod, _UNPACKED))
     for node in nodes:
         name = node["metadata"]["name"]
-        room = _room(node, held[name], guarantee, disks)
-        if room < seats:
+        rooms = _rooms(node, held[name], guarantee, disks)
+        short = min(rooms, key=lambda word: rooms[word])
+        if rooms[short] < seats:
             return [
-                f"beside the cluster's own pods, which ask for {own[name].cpu:.3g} cores and"
-                f" {own[name].memory / _packing.MIB:.0f} MiB on {name}, it has room for {room} servers, not for"
-                f" {seats}: set system_cpu and system_memory of the machine to that, or no placeholder fits on a node"
+                f"beside the cluster's own pods {name} has room for {rooms[short]} servers, not for {seats}, for"
+                f" want of {short}: set {_has(node, own[name], short)} of the machine, or no placeholder fits on a node"
             ]
     return []
+
+
+def _has(node: Object, own: _Taken, word: str) -> str:
+    """Return what a machine is to be said to have of something, as a node has it and the cluster's own pods take it."""
+    said = node["status"]["allocatable"]
+    return {
+        "disks": "disks",
+        "pods": f"pods to {int(_allocatable(node)['pods']) - own.pods}",
+        "cpu": f"cpu to {said.get('cpu')} and system_cpu to {ceil(own.cpu * 1000 - 1e-6)}m",
+        "memory": f"memory to {said.get('memory')} and system_memory to {ceil(own.memory / _packing.MIB)}Mi",
+    }[word]
 
 
 def waiting(servers: Iterable[Object], now: datetime) -> list[str]:

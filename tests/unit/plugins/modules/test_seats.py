@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _manifests, _packing, _samples, _warm
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 from ansible_collections.coursehub.jupyterhub.plugins.modules import cluster_usage_info, seats
 
+from tests.unit.paths import ROOT
 from tests.unit.plugins import api as api_module
 from tests.unit.plugins.api import RESOURCES, Api, refused
 
@@ -335,17 +338,36 @@ def test_a_machine_that_is_smaller_than_said_is_told(kube: Kube, api: Api) -> No
         {"metadata": {"name": "agent", "namespace": "kube-system"}, "spec": spec},
     )
     (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
-    assert "ask for 0.15 cores and 100 MiB on a, it has room for 17 servers, not for 19: set system_cpu" in warned
+    assert "a has room for 17 servers, not for 19, for want of cpu: set cpu to 1900m and system_cpu to 150m" in warned
     # What the role keeps free is not to be set once more.
     labels = {"app.kubernetes.io/name": "unpacked"}
-    kept = {"nodeName": "a", "containers": [{"resources": {"requests": {"cpu": "1m", "memory": "10Gi"}}}]}
+    kept = {"nodeName": "a", "containers": [{"resources": {"requests": {"memory": "10Gi"}}}]}
     path = "/api/v1/namespaces/coursehub/pods/unpacked"
     api.put(path, {"metadata": {"name": "unpacked", "namespace": "coursehub", "labels": labels}, "spec": kept})
     (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
-    assert "ask for 0.15 cores and 100 MiB on a, it has room for 11 servers" in warned
+    assert "11 servers, not for 19, for want of memory: set memory to 13Gi and system_memory to 100Mi" in warned
     del api.objects[path]
     system = {**PARAMETERS["machine"], "system_cpu": "150m"}
     assert run(kube, 60, mechanism="placeholder", machine=system)["warned"] == []
+    # A kubelet that takes fewer pods.
+    node(api, "a", pods="15")
+    (warned,) = run(kube, 60, mechanism="placeholder", machine=system)["warned"]
+    assert "14 servers, not for 17, for want of pods: set pods to 14 of the machine" in warned
+
+
+def test_what_keeps_a_part_of_a_node_free_takes_no_seat_that_is_counted(kube: Kube, api: Api) -> None:
+    # Cores and pods are what runs out first, and both are used up.
+    machine = {**PARAMETERS["machine"], "unpacked": 0.1, "pods": 20}
+    node(api, "a", pods="20")
+    template = (ROOT / "roles/autoscaler/templates/unpacked.yaml.j2").read_text(encoding="utf-8")
+    checked = {"unpacked_memory": _packing.unpacked_of(machine)}
+    text = jinja2.Environment(autoescape=True).from_string(template).render(_autoscaler_checked=checked)
+    pod = yaml.safe_load(text)["spec"]["template"]
+    metadata = {"name": "unpacked-1", "namespace": "coursehub", **pod["metadata"]}
+    path = "/api/v1/namespaces/coursehub/pods/unpacked-1"
+    api.put(path, {"metadata": metadata, "spec": {**pod["spec"], "nodeName": "a"}})
+    assert run(kube, 60, mechanism="placeholder", machine=machine)["warned"] == []
+    assert _packing.seats_of(_packing.parse_machine(machine, PARAMETERS["prices"]), _packing.Guarantee(0.1, 1)) == 19
 
 
 def test_money_of_yesterday_is_not_of_today() -> None:

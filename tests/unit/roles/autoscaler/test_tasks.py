@@ -5,6 +5,8 @@ from __future__ import annotations
 import jinja2
 import pytest
 import yaml
+from ansible.plugins.filter.core import FilterModule
+from ansible.plugins.test import core as tests_of_ansible
 
 from tests.unit.paths import ROOT
 
@@ -64,3 +66,24 @@ def test_nothing_waits_for_what_waits_for_room_and_it_goes_with_the_role() -> No
     assert keep["wait"] is False
     (remove,) = yaml.safe_load((TASKS / "absent.yml").read_text(encoding="utf-8"))
     assert keep["part"] in remove["loop"]
+
+
+@pytest.mark.parametrize(
+    ("page", "allowed", "made"),
+    [
+        ("/var/lib/coursehub-usage/usage.html", True, True),
+        # Whose mode is not ours: the file module would take the sticky bit off.
+        ("/tmp/usage.html", True, False),
+        ("~/usage.html", True, False),
+        ("usage.html", False, False),
+    ],
+)
+def test_a_page_changes_no_folder_of_others(page: str, allowed: bool, made: bool) -> None:
+    check, _count, folder, _write, _tell = yaml.safe_load((TASKS / "usage.yml").read_text(encoding="utf-8"))
+    environment = jinja2.Environment(autoescape=True)
+    environment.filters.update(FilterModule().filters())
+    environment.tests.update(tests_of_ansible.TestModule().tests())
+    told = {"coursehub_autoscaler_usage_page": page, "_autoscaler_usage_folder": "/var/lib/coursehub-usage"}
+    assert folder["ansible.builtin.file"]["path"] == "{{ _autoscaler_usage_folder }}"
+    asked = check["ansible.builtin.assert"]["that"], folder["when"]
+    assert [environment.compile_expression(one)(**told) for one in asked] == [allowed, made]

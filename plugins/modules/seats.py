@@ -163,13 +163,15 @@ class Run:
 
     def __call__(self, now: datetime) -> dict[str, Any]:
         kept = (self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace) or {}).get("data") or {}
-        last_good = _calendar.of_data(json.loads(kept.get("calendar") or "[]"))
-        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
         pods = self._kube.list("v1", "Pod")
         selector = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
         nodes = self._kube.list("v1", "Node", labelSelector=selector)
         paid = len(nodes) + self._limits.core
         money = _warm.spent(kept, now, paid, self._machine.price)
+        # First of all: whatever fails after it, a pool is shut no longer than it must be.
+        pool, unlimited = self._limit_pool(len(nodes), money)
+        last_good = _calendar.of_data(json.loads(kept.get("calendar") or "[]"))
+        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
         seen = _seats.Now(
             now,
             _warm.came(kept, pods, now),
@@ -178,10 +180,17 @@ class Run:
             money,
         )
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
-        mechanism, unread = self._mechanism()
-        before, after = self._apply(self._wanted(mechanism, plan))
-        pool, unlimited = self._limit_pool(len(nodes), money)
-        before, after = before + pool[0], after + pool[1]
+        mechanism, unread = "", list[str]()
+        before, after = pool
+        failure: CoursehubError | None = None
+        try:
+            mechanism, unread = self._mechanism()
+            held = self._apply(self._wanted(mechanism, plan))
+            before, after = before + held[0], after + held[1]
+        except CoursehubError as error:
+            # Not before the record is written, or the money of this minute is never counted.
+            failure = error
+            unlimited.append(f"seats can't be kept warm: {error}")
         servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
@@ -200,6 +209,8 @@ class Run:
             calendar = json.dumps(_calendar.as_data(meetings))
             note = _warm.record(self._namespace, seen, calendar, plan.seats, said, sampled)
             _applying.apply(self._kube, _manifests.prepare([note], _warm.PART)[0], False)
+        if failure is not None:
+            raise failure
         return {
             "changed": before != after,
             "seats": plan.seats,
@@ -217,22 +228,20 @@ class Run:
         and what there is to alert of.
         """
         name = self._parameters["node_pool"]
-        pool = self._kube.get(*_spend.NODE_POOL, name) if name else None
-        ours = pool is not None and _spend.is_ours(pool)
-        alerts = _spend.alerts(self._limits, there, spent, ends_growth=ours)
-        if pool is None or not ours:
-            return ([], []), alerts
         most = _spend.most_nodes(self._limits, there, spent)
         limits = _spend.pool_limits(most, str(self._parameters["machine"]["cpu"]))
-        if not _spend.differs(pool, limits):
-            return ([], []), alerts
-        if not self._check_mode:
-            try:
-                self._kube.merge(self._kube.path(*_spend.NODE_POOL, None, name), {"spec": {"limits": limits}})
-            except CoursehubError as error:
-                return ([], []), [*alerts, f"the limits of NodePool {name} could not be set to {most} nodes: {error}"]
-        changed = {**pool, "spec": {**pool["spec"], "limits": limits}}
-        return ([_manifests.shown(pool)], [_manifests.shown(changed)]), alerts
+        ours, before, after, trouble = False, list[Any](), list[Any](), list[str]()
+        try:
+            pool = self._kube.get(*_spend.NODE_POOL, name) if name else None
+            ours = pool is not None and _spend.is_ours(pool)
+            if pool is not None and ours and _spend.differs(pool, limits):
+                if not self._check_mode:
+                    self._kube.merge(self._kube.path(*_spend.NODE_POOL, None, name), {"spec": {"limits": limits}})
+                before.append(_manifests.shown(pool))
+                after.append(_manifests.shown({**pool, "spec": {**pool["spec"], "limits": limits}}))
+        except CoursehubError as error:
+            trouble.append(f"the limits of NodePool {name} could not be set to {most} nodes: {error}")
+        return (before, after), [*_spend.alerts(self._limits, there, spent, ends_growth=ours), *trouble]
 
     def _sample(self, last: str, now: datetime, nodes: _kube.Objects, servers: _kube.Objects) -> tuple[str, list[str]]:
         """Keep a sample, if it is time for one; return when the last one was taken, and why this one is not kept.

@@ -246,7 +246,7 @@ def test_a_day_whose_money_is_spent_adds_no_node_and_the_next_one_does(kube: Kub
     assert "alert: 30.25 of 30" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
     spec = api.objects[POOL]["spec"]
     assert spec == {"limits": {"nodes": 1, "cpu": 2}, "template": {}}
-    assert told["diff"]["after"]["objects"][-1]["spec"] == spec
+    assert told["diff"]["after"]["objects"][0]["spec"] == spec
     assert not run(kube, 71, node_pool=pool, limit_spend=30.0)["changed"]
     # Whoever takes the limits back, as the role does: the next run sets them again.
     spec["limits"] = {"nodes": 58, "cpu": 116}
@@ -264,6 +264,24 @@ def test_a_lost_record_or_a_run_that_died_leaves_no_pool_shut(kube: Kube, api: A
     api.objects[POOL]["spec"]["limits"] = {"nodes": 0, "cpu": 0}
     run(kube, node_pool=pool)
     assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+
+
+def test_a_run_that_keeps_no_seat_opens_the_pool_and_counts_the_money(kube: Kube, api: Api, pool: str) -> None:
+    run(kube, -10)
+    api.objects[POOL]["spec"]["limits"] = {"nodes": 0, "cpu": 0}
+    api.answer_next("PATCH", BUFFER, refused(403, "may not"))
+    with pytest.raises(CoursehubError, match="CapacityBuffer students/seats was refused: may not"):
+        run(kube, node_pool=pool)
+    assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+    # Ten minutes of the core's two nodes.
+    kept = api.objects[f"{STUDENTS}/configmaps/seats"]["data"]
+    assert (kept["at"], kept["spent"]) == (TEN.isoformat(), "0.1667")
+    assert "alert: seats can't be kept warm: CapacityBuffer students/seats was refused: may not" in kept["said"]
+    # What can't be read can't be set either, and all else is done.
+    api.answer_next("GET", POOL, refused(403, "may not look"))
+    told = run(kube, 1, node_pool=pool)
+    assert told["alerts"] == ["the limits of NodePool coursehub-students could not be set to 58 nodes: may not look"]
+    assert (told["seats"], api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["seats"]) == (450, "450")
 
 
 def test_a_pool_of_others_is_left_alone_and_one_that_cant_be_set_is_told(kube: Kube, api: Api, pool: str) -> None:

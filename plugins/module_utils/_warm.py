@@ -22,6 +22,7 @@ BUFFER = ("autoscaling.x-k8s.io/v1beta1", "CapacityBuffer")
 PLACEHOLDER = ("apps/v1", "Deployment", "seats-placeholder")
 # On the nodes for students, and what keeps everything else off them; the role autoscaler makes both.
 POOL = {"coursehub.jupyterhub/pool": "students"}
+POOL_SELECTOR = ",".join(f"{key}={value}" for key, value in POOL.items())
 TOLERATION = {"key": "coursehub.jupyterhub/pool", "operator": "Equal", "value": "students", "effect": "NoSchedule"}
 # Below all that is real, so that a student's server takes its place at once.
 PRIORITY_CLASS = "coursehub-placeholder"

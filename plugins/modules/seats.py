@@ -164,8 +164,7 @@ class Run:
     def __call__(self, now: datetime) -> dict[str, Any]:
         kept = (self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace) or {}).get("data") or {}
         pods = self._kube.list("v1", "Pod")
-        selector = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
-        nodes = self._kube.list("v1", "Node", labelSelector=selector)
+        nodes = self._kube.list("v1", "Node", labelSelector=_warm.POOL_SELECTOR)
         paid = len(nodes) + self._limits.core
         money = _warm.spent(kept, now, paid, self._machine.price)
         # First of all: whatever fails after it, a pool is shut no longer than it must be.

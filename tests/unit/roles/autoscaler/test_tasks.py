@@ -87,3 +87,22 @@ def test_a_page_changes_no_folder_of_others(page: str, allowed: bool, made: bool
     assert folder["ansible.builtin.file"]["path"] == "{{ _autoscaler_usage_folder }}"
     asked = check["ansible.builtin.assert"]["that"], folder["when"]
     assert [environment.compile_expression(one)(**told) for one in asked] == [allowed, made]
+
+
+def test_a_pool_is_applied_with_what_it_may_have_now() -> None:
+    tasks = yaml.safe_load((TASKS / "present.yml").read_text(encoding="utf-8"))
+    (look,) = [number for number, task in enumerate(tasks) if task.get("register") == "_autoscaler_now"]
+    (apply,) = [
+        number
+        for number, task in enumerate(tasks)
+        if task.get("coursehub.jupyterhub.manifests", {}).get("part") == "autoscaler"
+    ]
+    assert look < apply
+    # As runs of seats count it.
+    counted = tasks[look]["coursehub.jupyterhub.pool_limit_info"]
+    (run,) = [
+        task["coursehub.jupyterhub.seats"]
+        for task in yaml.safe_load((TASKS / "seats.yml").read_text(encoding="utf-8"))
+        if "coursehub.jupyterhub.seats" in task
+    ]
+    assert {word: counted[word] for word in counted if word != "machine"}.items() <= run.items()

@@ -41,7 +41,8 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
         return values[what] if plugin == "ansible.builtin.vars" else Path(what).read_text(encoding="utf-8")
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
-    environment.filters.update(FilterModule().filters())
+    # But default: Ansible's knows the undefined of Ansible's own templates alone.
+    environment.filters |= {**FilterModule().filters(), "default": environment.filters["default"]}
     environment.tests.update(tests_of_ansible.TestModule().tests())
     variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
     is_file = environment.compile_expression(variables["_autoscaler_calendar_is_file"].strip("{} "))
@@ -65,6 +66,14 @@ def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> No
     assert spec["limits"] == {"nodes": 18, "cpu": 36}
     # Else each run of seats would set others.
     assert spec["limits"] == _spend.pool_limits(18, MACHINE["cpu"])
+    # Of a day whose money is spent, as many as there are.
+    shut = objects(
+        "pool",
+        coursehub_autoscaler_engine="karpenter",
+        coursehub_autoscaler_node_class={},
+        _autoscaler_now={"nodes": 3},
+    )
+    assert shut["NodePool", "coursehub-students"]["spec"]["limits"] == _spend.pool_limits(3, MACHINE["cpu"])
     assert spec["disruption"]["consolidationPolicy"] == "WhenEmpty"
     template = spec["template"]
     assert template["metadata"]["labels"] == _warm.POOL

@@ -71,9 +71,14 @@ def is_placeholder(item: Object) -> bool:
     return _is(item, _PLACEHOLDER)
 
 
+def is_unpacked(item: Object) -> bool:
+    """Tell whether an object keeps a part of each node free: the DaemonSet, or a pod of it."""
+    return _is(item, _UNPACKED)
+
+
 def keeps_room(item: Object) -> bool:
     """Tell whether a workload only holds room on nodes, so that its pods wait where there is none: no trouble."""
-    return is_placeholder(item) or _is(item, _UNPACKED)
+    return is_placeholder(item) or is_unpacked(item)
 
 
 @dataclass
@@ -156,7 +161,7 @@ def too_small(
     """
     others = [pod for pod in pods if not is_server(pod) and not is_placeholder(pod)]
     # What is kept free counts, and is not the system's: the role knows of it.
-    held, own = _taken(others), _taken(pod for pod in others if not _is(pod, _UNPACKED))
+    held, own = _taken(others), _taken(pod for pod in others if not is_unpacked(pod))
     for node in nodes:
         name = node["metadata"]["name"]
         rooms = _rooms(node, held[name], guarantee, disks)

@@ -180,6 +180,25 @@ def test_a_placeholder_that_waits_for_a_node_is_well_unless_it_lasts(minutes: in
     assert report.lines == [_status.Line("warm seats", well, detail)]
 
 
+def test_what_keeps_memory_free_may_wait_for_room_and_must_run_where_it_has_it() -> None:
+    report, ten = _status.Report(), datetime(2026, 9, 1, 10, tzinfo=UTC)
+    _status.add_unpacked(report, [], ten)
+    assert report.lines == []
+    pods = [pod("a"), pod("b", phase="Pending"), pod("c", phase="Pending", reason="ErrImagePull")]
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
+    pods[1]["status"] = {"phase": "Pending", "conditions": [waits]}
+    for one in pods:
+        one["metadata"]["creationTimestamp"] = (ten - timedelta(hours=3)).isoformat()
+    # It waited for hours, and its image is fetched now.
+    pods[2]["status"]["startTime"] = (ten - timedelta(minutes=1)).isoformat()
+    _status.add_unpacked(report, pods, ten)
+    _status.add_unpacked(report, pods, ten + timedelta(minutes=10))
+    assert report.lines == [
+        _status.Line("memory kept free", True, "on 1 of 3 nodes; 1 wait for room"),
+        _status.Line("memory kept free", False, "on 1 of 3 nodes; 1 wait for room; c-1: main: ErrImagePull"),
+    ]
+
+
 def test_what_is_down_is_marked() -> None:
     report = _status.Report()
     report.add("cluster", True, "well")

@@ -139,6 +139,8 @@ def test_a_part_of_each_node_is_kept_free_by_a_pod_that_nobody_moves() -> None:
     found = objects("unpacked", _autoscaler_checked={"unpacked_memory": 1363148800})
     ((_kind, item),) = found.items()
     assert _warm.keeps_room(item)
+    # A new one finds the old one's place taken by students.
+    assert item["spec"]["updateStrategy"] == {"type": "OnDelete"}
     spec = item["spec"]["template"]["spec"]
     assert spec["nodeSelector"] == _warm.POOL
     # On the node before it takes students, and of their priority, so that neither moves the other.

@@ -106,3 +106,13 @@ def test_a_pool_is_applied_with_what_it_may_have_now() -> None:
         if "coursehub.jupyterhub.seats" in task
     ]
     assert {word: counted[word] for word in counted if word != "machine"}.items() <= run.items()
+
+
+def test_who_tells_what_servers_use_may_be_away_for_a_moment() -> None:
+    (check,) = [
+        task
+        for task in yaml.safe_load((TASKS / "present.yml").read_text(encoding="utf-8"))
+        if "coursehub.jupyterhub.server_resize" in task
+    ]
+    assert (check["check_mode"], check["until"]) == (True, f"{check['register']} is success")
+    assert check["retries"] * check["delay"] >= 60

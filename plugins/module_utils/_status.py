@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kept
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kind import not_ready as nodes_not_ready
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import not_ready, pod_trouble
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
@@ -112,16 +113,20 @@ def add_seats(report: Report, record: Object | None, placeholders: Sequence[Obje
     if record is None:
         return
     data = record.get("data") or {}
-    age = now - datetime.fromisoformat(data["at"])
+    last = _kept.moment(data.get("at"))
+    age = now - last if last else None
     said = [line for line in data.get("said", "").splitlines() if line]
-    late = [f"nobody has counted them for {age // timedelta(minutes=1)} minutes"] if age > SEATS_LATE else []
+    late = []
+    if age is None or age > SEATS_LATE:
+        span = "" if age is None else f" for {age // timedelta(minutes=1)} minutes"
+        late = [f"nobody has counted them{span}"]
     urgent = [line for line in said if not line.startswith("warning: ")]
     waiting = [pod for pod in placeholders if pod["status"].get("phase") != "Running"]
     held = (
         [f"{len(placeholders) - len(waiting)} of {len(placeholders)} placeholders hold a node"] if placeholders else []
     )
     stuck = _stuck(waiting, now)
-    detail = [f"{data['seats']} wanted", *held, *stuck, *late, *said]
+    detail = [f"{data.get('seats', '?')} wanted", *held, *stuck, *late, *said]
     report.add("warm seats", not late and not urgent and not stuck, "; ".join(detail))
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _seats
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kept, _packing, _seats
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 Object = dict[str, Any]
@@ -51,7 +51,8 @@ def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list
     the real engine 18 nodes were, when a class left after six minutes.
     """
     since = (now - _REMEMBERED).timestamp()
-    before = Counter(one for one in map(int, kept.get("came", "").split()) if one > since)
+    known = map(_kept.number, kept.get("came", "").split())
+    before = Counter(int(one) for one in known if one is not None and since < one <= now.timestamp())
     # Of a second, the more of both: who is there now has been seen before.
     seen = before | Counter(int(one.timestamp()) for one in started(pods))
     return [datetime.fromtimestamp(one, UTC) for one in sorted(seen.elements())]
@@ -209,13 +210,14 @@ def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
 def spent(kept: Mapping[str, str], now: datetime, nodes: int, price: float) -> float:
     """Return the money of today (UTC), from what the last run kept and the nodes that are there now.
 
-    ``price`` is of a node an hour. Where the last run was too long ago, that time counts for a quarter of an hour.
+    ``price`` is of a node an hour. Where the last run was too long ago, that time counts for a quarter of an hour;
+    where nothing that can be read was kept, the day begins now.
     """
-    if not kept:
+    last, counted = _kept.moment(kept.get("at")), _kept.number(kept.get("spent"))
+    if last is None or counted is None:
         return 0.0
-    last = datetime.fromisoformat(kept["at"])
     since = max(last, now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
-    before = float(kept["spent"]) if last.astimezone(UTC).date() == now.astimezone(UTC).date() else 0.0
+    before = counted if last.astimezone(UTC).date() == now.astimezone(UTC).date() else 0.0
     return before + min(now - since, _LONGEST) / timedelta(hours=1) * nodes * price
 
 
@@ -313,7 +315,7 @@ def _pod(size: _packing.Guarantee, image: str) -> Object:
 
 
 def record(
-    namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Sequence[str], sampled: str = ""
+    namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Sequence[str], sampled: datetime | None
 ) -> Object:
     """Return what the next run, and whoever is on duty, is to find: the last good calendar, the money, the alerts, and
     when the last sample was taken.
@@ -329,6 +331,6 @@ def record(
             "calendar": calendar,
             "seats": str(seats),
             "said": "\n".join(said),
-            "sampled": sampled,
+            "sampled": sampled.isoformat(timespec="seconds") if sampled else "",
         },
     }

@@ -131,6 +131,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _calendar,
     _classes,
     _edge,
+    _kept,
     _kube,
     _manifests,
     _packing,
@@ -169,7 +170,7 @@ class Run:
         money = _warm.spent(kept, now, paid, self._machine.price)
         # First of all: whatever fails after it, a pool is shut no longer than it must be.
         pool, unlimited = self._limit_pool(len(nodes), money)
-        last_good = _calendar.of_data(json.loads(kept.get("calendar") or "[]"))
+        last_good = _calendar.of_data(_kept.parsed(kept.get("calendar")))
         meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
         seen = _seats.Now(
             now,
@@ -193,7 +194,7 @@ class Run:
         servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
-        sampled, unkept = self._sample(kept.get("sampled", ""), now, nodes, servers)
+        sampled, unkept = self._sample(_kept.moment(kept.get("sampled")), now, nodes, servers)
         # Of money near its end the plan speaks where nothing else ends growth.
         near = _spend.warnings(self._limits, money) if plan.alerts else []
         warned = [*plan.warnings, *near, *unread, *small, *unkept]
@@ -242,7 +243,9 @@ class Run:
             trouble.append(f"the limits of NodePool {name} could not be set to {most} nodes: {error}")
         return (before, after), [*_spend.alerts(self._limits, there, spent, ends_growth=ours), *trouble]
 
-    def _sample(self, last: str, now: datetime, nodes: _kube.Objects, servers: _kube.Objects) -> tuple[str, list[str]]:
+    def _sample(
+        self, last: datetime | None, now: datetime, nodes: _kube.Objects, servers: _kube.Objects
+    ) -> tuple[datetime | None, list[str]]:
         """Keep a sample, if it is time for one; return when the last one was taken, and why this one is not kept.
 
         Seats are kept warm all the same.
@@ -250,6 +253,11 @@ class Run:
         if self._check_mode or not _samples.due(last, now):
             return last, []
         try:
+            name = _samples.name_of(_samples.day_of(now))
+            kept = self._kube.get("v1", "ConfigMap", name, self._namespace)
+            last = max((one for one in (last, _samples.last_of(kept)) if one), default=None)
+            if not _samples.due(last, now):
+                return last, []
             used = _samples.used_of(self._kube.get("v1", "ConfigMap", _resizing.NAME, self._namespace), now)
             sample = _samples.take(
                 now,
@@ -262,13 +270,11 @@ class Run:
                 self._parameters["course"],
                 used,
             )
-            name = _samples.name_of(_samples.day_of(sample))
-            kept = self._kube.get("v1", "ConfigMap", name, self._namespace)
             item = _samples.added(kept, self._namespace, sample)
             _applying.apply(self._kube, _manifests.prepare([item], _samples.PART)[0], False)
         except CoursehubError as error:
             return last, [f"no sample of the cluster's use was kept: {error}"]
-        return now.isoformat(timespec="seconds"), []
+        return now, []
 
     def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:
         """Return the objects of a mechanism, and those of the other one, where it was used before, without a seat."""

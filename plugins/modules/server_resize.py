@@ -85,7 +85,6 @@ silent:
   sample: {}
 """
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -95,6 +94,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _applying,
     _bulk,
     _edge,
+    _kept,
     _kube,
     _manifests,
     _packing,
@@ -163,7 +163,8 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool, now: dat
     else:
         used, silent = by_kubelets(kube, namespace, nodes_of(kube, pods, check_mode))
     kept = (kube.get("v1", "ConfigMap", _resizing.NAME, namespace) or {}).get("data") or {}
-    quiet = _resizing.quiet_since(pods, used, json.loads(kept.get("quiet", "{}")), now)
+    before = _kept.parsed(kept.get("quiet"))
+    quiet = _resizing.quiet_since(pods, used, before if isinstance(before, dict) else {}, now)
     rule = _resizing.Rule(bounds, cpu, idle, parameters["idle_s"])
     changes = _resizing.plan(pods, used, quiet, rule, now)
     named = {pod["metadata"]["name"]: pod for pod in pods}

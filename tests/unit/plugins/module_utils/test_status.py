@@ -153,6 +153,9 @@ def test_warm_seats_are_well_when_they_are_counted_and_within_limits(
     record = {"data": {"at": ten.isoformat(), "seats": "450", "said": said}}
     _status.add_seats(report, record, [], ten + timedelta(minutes=minutes))
     assert report.lines == [line]
+    report = _status.Report()
+    _status.add_seats(report, {"data": {"at": "noon"}}, [], ten)
+    assert report.lines == [_status.Line("warm seats", False, "? wanted; nobody has counted them")]
 
 
 @pytest.mark.parametrize(

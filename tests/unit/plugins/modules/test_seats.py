@@ -16,7 +16,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.modules import cluster_usa
 
 from tests.unit.paths import ROOT
 from tests.unit.plugins import api as api_module
-from tests.unit.plugins.api import RESOURCES, Api, refused
+from tests.unit.plugins.api import RESOURCES, Answer, Api, refused
 
 TEN = datetime(2026, 9, 1, 10, tzinfo=UTC)
 STUDENTS = "/api/v1/namespaces/students"
@@ -444,3 +444,39 @@ def test_seats_are_kept_where_no_sample_can_be(kube: Kube, api: Api) -> None:
     del api.objects[path]
     assert not any("sample" in sentence for sentence in run(kube, 1)["warned"])
     assert path in api.objects
+
+
+def test_a_run_that_died_after_its_sample_has_taken_it(kube: Kube, api: Api) -> None:
+    run(kube, -5)
+    noted = dict(api.objects[f"{STUDENTS}/configmaps/seats"])
+    run(kube)
+    api.put(f"{STUDENTS}/configmaps/seats", noted)
+    path = f"{STUDENTS}/configmaps/{_samples.name_of(TEN.date())}"
+    run(kube, 1)
+    assert len(_samples.lines(api.objects[path]).splitlines()) == 2
+    assert api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["sampled"] == TEN.isoformat()
+
+
+def test_a_run_by_hand_beside_the_schedule_loses_no_sample(kube: Kube, api: Api) -> None:
+    run(kube, -5)
+    path = f"{STUDENTS}/configmaps/{_samples.name_of(TEN.date())}"
+    before = api.objects[path]
+    run(kube)
+    # Of two at the same moment, the one that has looked before the other wrote.
+    del api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["sampled"]
+    api.answer_next("GET", path, Answer(body=before))
+    assert run(kube)["warned"][-1].endswith("was refused: the object has been modified")
+    assert len(_samples.lines(api.objects[path]).splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["", "noon", "2026-09-01T10:00:00", "{", "[1, {}]", "1e999", "-5", "nan", "ä"])
+def test_what_of_the_last_run_cant_be_read_is_absent(kube: Kube, api: Api, text: str) -> None:
+    run(kube, -1)
+    good = dict(api.objects[f"{STUDENTS}/configmaps/seats"]["data"])
+    for word in good:
+        record = {"metadata": {"name": "seats"}, "data": {**good, word: text}}
+        api.put(f"{STUDENTS}/configmaps/seats", record)
+        api.put(
+            f"{STUDENTS}/configmaps/resize", {"metadata": {"name": "resize"}, "data": {"at": text, "used_mib": text}}
+        )
+        assert run(kube)["seats"] == 450

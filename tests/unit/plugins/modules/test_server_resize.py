@@ -229,3 +229,15 @@ def test_what_all_use_is_kept_for_samples(kube: Kube, api: Api) -> None:
 def test_bounds_that_are_none(kube: Kube) -> None:
     with pytest.raises(CoursehubError, match="exchange them"):
         run(kube, floor="2Gi")
+
+
+@pytest.mark.parametrize("quiet", ["", "{", "[]", '{"/api/v1/namespaces/students/pods/a": "noon"}', '{"a": 1}'])
+def test_what_of_the_last_run_cant_be_read_is_absent(kube: Kube, api: Api, quiet: str) -> None:
+    pod(api, "a")
+    api.put("/api/v1/namespaces/students/configmaps/resize", {"metadata": {"name": "resize"}, "data": {"quiet": quiet}})
+    told(api, ("a", 300, 0.003))
+    assert run(kube)["resized"] == {}
+    # Idle since then.
+    told(api, ("a", 300, 0.003))
+    grant(api, "a")
+    assert list(run(kube, minutes=5)["resized"]) == ["a"]

@@ -34,9 +34,9 @@ def pool_limits(nodes: int, cores: str) -> dict[str, int]:
 
 
 def differs(pool: Object, limits: dict[str, int]) -> bool:
-    """Tell whether a pool has other limits."""
+    """Tell whether a pool has other limits of these. One of something else, as memory, is somebody's own, and stays."""
     found = (pool.get("spec") or {}).get("limits") or {}
-    return {word: parse_quantity(str(amount)) for word, amount in found.items()} != limits
+    return any(word not in found or parse_quantity(str(found[word])) != amount for word, amount in limits.items())
 
 
 def is_ours(pool: Object) -> bool:

@@ -238,7 +238,8 @@ class Run:
                 if not self._check_mode:
                     self._kube.merge(self._kube.path(*_spend.NODE_POOL, None, name), {"spec": {"limits": limits}})
                 before.append(_manifests.shown(pool))
-                after.append(_manifests.shown({**pool, "spec": {**pool["spec"], "limits": limits}}))
+                whole = {**(pool["spec"].get("limits") or {}), **limits}
+                after.append(_manifests.shown({**pool, "spec": {**pool["spec"], "limits": whole}}))
         except CoursehubError as error:
             trouble.append(f"the limits of NodePool {name} could not be set to {most} nodes: {error}")
         return (before, after), [*_spend.alerts(self._limits, there, spent, ends_growth=ours), *trouble]

@@ -252,6 +252,13 @@ def test_a_day_whose_money_is_spent_adds_no_node_and_the_next_one_does(kube: Kub
     spec["limits"] = {"nodes": 58, "cpu": 116}
     run(kube, 72, node_pool=pool, limit_spend=30.0)
     assert api.objects[POOL]["spec"]["limits"]["nodes"] == 1
+    # Somebody's own limit stays, and is no reason to set ours again.
+    api.objects[POOL]["spec"]["limits"] = {"nodes": 1, "cpu": 2, "memory": "64Gi"}
+    assert not run(kube, 72, node_pool=pool, limit_spend=30.0)["changed"]
+    told = run(kube, 72, node_pool=pool)
+    assert told["diff"]["after"]["objects"][0]["spec"]["limits"] == {"nodes": 58, "cpu": 116, "memory": "64Gi"}
+    del api.objects[POOL]["spec"]["limits"]["memory"]
+    run(kube, 72, node_pool=pool, limit_spend=30.0)
     # The limit is raised, or the day is new, also where no run has been since.
     run(kube, 73, node_pool=pool)
     assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}

@@ -227,3 +227,13 @@ def test_the_schedule_may_touch_only_what_it_makes() -> None:
         pool = found["ClusterRole", "coursehub-seats"]["rules"][1:]
         assert [name for rule in pool for name in rule["resourceNames"]] == pools
         assert all(rule["verbs"] == ["get", "patch"] for rule in pool)
+        # Of a pool its limits.
+        held = [found.get((f"ValidatingAdmissionPolicy{what}", "coursehub-seats")) for what in ("", "Binding")]
+        assert [one is not None for one in held] == [bool(pools)] * 2
+        if held[0] and held[1]:
+            assert held[1]["spec"] == {"policyName": "coursehub-seats", "validationActions": ["Deny"]}
+            (who,) = held[0]["spec"]["matchConditions"]
+            account = found["ServiceAccount", "seats"]["metadata"]
+            assert f"'system:serviceaccount:{account['namespace']}:{account['name']}'" in who["expression"]
+            (one,) = held[0]["spec"]["validations"]
+            assert "object.spec.all(field, field == 'limits'" in one["expression"]

@@ -13,7 +13,7 @@ of 3000, with 200 who come or go within five minutes day and night, 350 KB. So h
 from __future__ import annotations
 
 import base64
-import lzma
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -21,6 +21,14 @@ from typing import Any
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _kept, _packing
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
+
+try:
+    import lzma
+except ImportError:
+    # Of the standard library, but left out of a Python that was built where liblzma was not.
+    HAS_LZMA = False
+else:
+    HAS_LZMA = True
 
 Object = dict[str, Any]
 
@@ -40,7 +48,7 @@ COURSE = "coursehub.jupyterhub/course"
 _KEY = "samples.xz"
 # A line of 1000 students is as long as the 32 KB that zlib looks back, so it would be kept whole each time. Here some
 # thirty of them fit, and the next one repeats nearly all of it.
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": MOST}]
+_PRESET = {"preset": 1, "dict_size": MOST}
 
 
 def due(last: datetime | None, now: datetime) -> bool:
@@ -148,7 +156,9 @@ def added(kept: Object | None, namespace: str, sample: _cost.Sample) -> Object:
     """
     day = day_of(sample.at)
     before = lines(kept) if kept and _day(kept) == day.isoformat() else ""
-    packed = lzma.compress(f"{before}{_cost.as_line(sample)}\n".encode(), filters=_FILTERS)
+    _check_lzma()
+    filters = [{"id": lzma.FILTER_LZMA2, **_PRESET}]
+    packed = lzma.compress(f"{before}{_cost.as_line(sample)}\n".encode(), filters=filters)
     if len(packed) > MOST - len(day.isoformat()):
         raise CoursehubError(f"the samples of {day} take more than a ConfigMap holds, so no more are kept today")
     return {
@@ -158,6 +168,15 @@ def added(kept: Object | None, namespace: str, sample: _cost.Sample) -> Object:
         "data": {"day": day.isoformat()},
         "binaryData": {_KEY: base64.b64encode(packed).decode()},
     }
+
+
+def _check_lzma() -> None:
+    """Raise CoursehubError where this Python has no lzma."""
+    if not HAS_LZMA:
+        raise CoursehubError(
+            f"samples are compressed by xz, and {sys.executable} was built without lzma: use a Python that has it, as"
+            " distributions' own do"
+        )
 
 
 def _version(kept: Object | None) -> dict[str, str]:
@@ -172,6 +191,7 @@ def by_day(items: Iterable[Object]) -> list[Object]:
 
 def lines(item: Object) -> str:
     """Return the lines in a day's object. Raises CoursehubError where it can't be read."""
+    _check_lzma()
     try:
         packed = base64.b64decode((item.get("binaryData") or {})[_KEY], validate=True)
         return lzma.decompress(packed).decode()

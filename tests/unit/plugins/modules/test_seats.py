@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -487,3 +489,16 @@ def test_what_of_the_last_run_cant_be_read_is_absent(kube: Kube, api: Api, text:
             f"{STUDENTS}/configmaps/resize", {"metadata": {"name": "resize"}, "data": {"at": text, "used_mib": text}}
         )
         assert run(kube)["seats"] == 450
+
+
+def test_seats_are_kept_by_a_python_that_has_no_lzma(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    # As one imports it, and nobody else's copy of it.
+    assert importlib.reload(_samples).HAS_LZMA is False
+    try:
+        told = run(kube)
+        assert told["seats"] == 450
+        assert any("was built without lzma" in sentence for sentence in told["warned"])
+    finally:
+        monkeypatch.undo()
+        importlib.reload(_samples)

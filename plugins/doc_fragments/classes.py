@@ -63,7 +63,7 @@ options:
       The students' machines. C(type), which O(prices) must have; C(cpu) and C(memory), what pods may take of one;
       C(disks), how many it attaches. It may have C(system_cpu) and C(system_memory), what the cluster's own pods ask
       for on each; C(unpacked), the part of C(memory) that a pod of the role C(autoscaler) keeps free on each; and
-      C(pods), how many it takes beside the cluster's own.
+      C(pods), how many it takes beside the cluster's own, of which that pod is one.
     type: dict
     required: true
   prices:

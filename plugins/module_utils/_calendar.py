@@ -18,6 +18,7 @@ from itertools import islice, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kept
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 try:
@@ -133,12 +134,19 @@ def as_data(meetings: Iterable[Meeting]) -> list[dict[str, Any]]:
     ]
 
 
-def of_data(data: Iterable[Mapping[str, Any]]) -> list[Meeting]:
-    """Return the classes that ``as_data`` made data of."""
-    return [
-        Meeting(datetime.fromisoformat(one["start"]), datetime.fromisoformat(one["end"]), one["name"], one["seats"])
-        for one in data
-    ]
+def of_data(data: Any) -> list[Meeting]:
+    """Return the classes that ``as_data`` made data of, without what is none."""
+    found = []
+    for one in data if isinstance(data, list) else []:
+        told = one if isinstance(one, dict) else {}
+        start, end, seats = (
+            _kept.moment(told.get("start")),
+            _kept.moment(told.get("end")),
+            _kept.number(told.get("seats")),
+        )
+        if start is not None and end is not None and seats is not None:
+            found.append(Meeting(start, end, str(told.get("name")), int(seats)))
+    return found
 
 
 def _entry(entry: Mapping[str, Any], zone: tzinfo) -> _Event:

@@ -33,7 +33,8 @@ def page(told: _cost.Usage, result: Mapping[str, Any]) -> str:
     costs = [one.cost_an_hour for one in points]
     spans = [0.0 if b - a > _cost.GAP.total_seconds() / 3600 else b - a for a, b in pairwise(hours)]
     spent = list(accumulate([0.0, *(cost * span for cost, span in zip(costs, spans, strict=False))]))
-    static = list(accumulate([0.0, *(max(costs) * span for span in spans)]))
+    most = max(costs)
+    static = list(accumulate([0.0, *(most * span for span in spans)]))
     memory = {
         "asked": [(at, one.asked_mib / 1024) for at, one in zip(hours, points, strict=True)],
         "in use": [

@@ -91,7 +91,7 @@ def parse_machine(entry: Mapping[str, Any], prices: Mapping[str, Any]) -> Machin
 
     It may have ``system_cpu`` and ``system_memory``, what the cluster's own pods ask for on each node, which are taken
     off: a placeholder of all seats would else be larger than any node. So is ``unpacked``, the part of ``memory`` that
-    is kept free on each. And it may have ``pods``.
+    is kept free on each, by a pod. And it may have ``pods``.
 
     Raises CoursehubError for what can't be read, and where the price list lacks the type.
     """
@@ -113,7 +113,10 @@ def parse_machine(entry: Mapping[str, Any], prices: Mapping[str, Any]) -> Machin
         parse_quantity(str(entry.get(word, ""))) - parse_quantity(str(entry.get(f"system_{word}", "0")))
         for word in ("cpu", "memory")
     )
-    memory -= unpacked_of(entry)
+    unpacked = unpacked_of(entry)
+    memory -= unpacked
+    # What is kept free is kept by a pod.
+    pods -= unpacked > 0
     if price < 0 or disks < 1 or pods < 1 or cpu <= 0 or memory <= 0:
         raise CoursehubError(
             f"{name}: disks, pods, and cpu and memory without what the system takes and what is kept free are above"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kept, _packing
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 Object = dict[str, Any]
@@ -76,7 +76,8 @@ def quiet_since(
     """Return uid -> since when nobody computes there, as far as was seen; ``before`` is what the last look returned."""
     uids = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in pods}
     quiet = [uids[name] for name, use in used.items() if name in uids and use.cpu < IDLE_CORES]
-    return {uid: before.get(uid, now.isoformat(timespec="seconds")) for uid in quiet}
+    fresh = now.isoformat(timespec="seconds")
+    return {uid: before[uid] if _kept.moment(before.get(uid)) else fresh for uid in quiet}
 
 
 def record(namespace: str, quiet: Mapping[str, str], used: Iterable[Use], now: datetime) -> Object:

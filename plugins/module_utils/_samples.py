@@ -13,21 +13,31 @@ of 3000, with 200 who come or go within five minutes day and night, 350 KB. So h
 from __future__ import annotations
 
 import base64
-import binascii
-import lzma
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _packing
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _kept, _packing
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
+
+try:
+    import lzma
+except ImportError:
+    # Of the standard library, but left out of a Python that was built where liblzma was not.
+    HAS_LZMA = False
+else:
+    HAS_LZMA = True
 
 Object = dict[str, Any]
 
 PART = "usage"
 # Twelve an hour. A class's rush of eight minutes is seen in one of them; a gap is a quarter of an hour (``_cost.GAP``).
 EVERY = timedelta(minutes=5)
+# Until a kubelet has told the API server what it has started. A start within so short a time before a sample is of the
+# next one: in this one it may be missing, and the next one would look for later ones alone.
+TOLD_AFTER = timedelta(seconds=10)
 # Half a year: a semester with its exams.
 DAYS = 182
 # What all values of a ConfigMap may take together: k8s.io/api/core/v1, MaxSecretSize.
@@ -38,19 +48,18 @@ COURSE = "coursehub.jupyterhub/course"
 _KEY = "samples.xz"
 # A line of 1000 students is as long as the 32 KB that zlib looks back, so it would be kept whole each time. Here some
 # thirty of them fit, and the next one repeats nearly all of it.
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": MOST}]
+_PRESET = {"preset": 1, "dict_size": MOST}
 
 
-def due(last: str, now: datetime) -> bool:
-    """Tell whether it is time for a sample. ``last`` is when the last one was taken, empty without one."""
-    return not last or datetime.fromisoformat(last).timestamp() // EVERY.total_seconds() != now.timestamp() // (
-        EVERY.total_seconds()
-    )
+def due(last: datetime | None, now: datetime) -> bool:
+    """Tell whether it is time for a sample. ``last`` is when the last one was taken."""
+    span = EVERY.total_seconds()
+    return last is None or last.timestamp() // span != now.timestamp() // span
 
 
 def take(
     now: datetime,
-    last: str,
+    last: datetime | None,
     nodes: Iterable[Object],
     servers: Iterable[Object],
     machine: _packing.Machine,
@@ -61,7 +70,8 @@ def take(
 ) -> _cost.Sample:
     """Return what is now: the pool's ``nodes``, the core's as so many of the same machine, and students' ``servers``.
 
-    A server is of the course of its pod's label, else of ``course``.
+    A server is of the course of its pod's label, else of ``course``. ``last`` is when the last sample was taken: starts
+    since then are told of, all times a little back.
     """
     types: dict[str, int] = {machine.name: core_nodes}
     held = 0
@@ -69,7 +79,7 @@ def take(
         name = (node["metadata"].get("labels") or {}).get(TYPE, machine.name)
         types[name] = types.get(name, 0) + 1
         held += 1
-    since = datetime.fromisoformat(last) if last else now - EVERY
+    since, until = (last or now - EVERY) - TOLD_AFTER, now - TOLD_AFTER
     there: dict[str, str] = {}
     waits, asked = [], 0
     for pod in servers:
@@ -80,7 +90,7 @@ def take(
         there[student] = (metadata.get("labels") or {}).get(COURSE, course)
         asked += sum(_memory(container) for container in pod["spec"].get("containers", []))
         ran = _ran(pod)
-        if ran and since < ran <= now:
+        if ran and since < ran <= until:
             waits.append((ran - datetime.fromisoformat(metadata["creationTimestamp"])).total_seconds())
     return _cost.Sample(
         now, types, held * seats_per_node, there, tuple(max(0.0, one) for one in waits), asked >> 20, used_mib
@@ -103,9 +113,10 @@ def _ran(pod: Object) -> datetime | None:
 def used_of(kept: Object | None, now: datetime) -> int | None:
     """Return the MiB that servers use, as the last run of ``server_resize`` left it; None where none was lately."""
     data = (kept or {}).get("data") or {}
-    if "used_mib" not in data or now - datetime.fromisoformat(data["at"]) > EVERY:
+    at, used = _kept.moment(data.get("at")), _kept.number(data.get("used_mib"))
+    if at is None or used is None or used < 0 or now - at > EVERY:
         return None
-    return int(data["used_mib"])
+    return int(used)
 
 
 def name_of(day: date) -> str:
@@ -118,28 +129,59 @@ def names() -> list[str]:
     return [f"usage-{number:03}" for number in range(DAYS)]
 
 
-def day_of(sample: _cost.Sample) -> date:
-    """Return the day of whose object a sample is a part: in UTC, as all times."""
-    return sample.at.astimezone(UTC).date()
+def day_of(at: datetime) -> date:
+    """Return the day of whose object a moment's sample is a part: in UTC, as all times."""
+    return at.astimezone(UTC).date()
+
+
+def last_of(kept: Object | None) -> datetime | None:
+    """Return when the last sample in an object was taken; None where there is none that can be read.
+
+    It is what holds, not what the run that took it has noted since: that may have died between the two.
+    """
+    try:
+        text = lines(kept) if kept else ""
+    except CoursehubError:
+        return None
+    told = _kept.parsed(text.rstrip("\n").rpartition("\n")[2])
+    return _kept.moment(told.get("at")) if isinstance(told, dict) else None
 
 
 def added(kept: Object | None, namespace: str, sample: _cost.Sample) -> Object:
     """Return the day's object with a sample more. ``kept`` is the object by that name, which may be of a day long ago.
 
+    The API refuses it where somebody else has changed the object since: another run by hand would else lose a sample.
+
     Raises CoursehubError where it can't be read, and where it would be larger than an object may be.
     """
-    day = day_of(sample)
+    day = day_of(sample.at)
     before = lines(kept) if kept and _day(kept) == day.isoformat() else ""
-    packed = lzma.compress(f"{before}{_cost.as_line(sample)}\n".encode(), filters=_FILTERS)
+    _check_lzma()
+    filters = [{"id": lzma.FILTER_LZMA2, **_PRESET}]
+    packed = lzma.compress(f"{before}{_cost.as_line(sample)}\n".encode(), filters=filters)
     if len(packed) > MOST - len(day.isoformat()):
         raise CoursehubError(f"the samples of {day} take more than a ConfigMap holds, so no more are kept today")
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": name_of(day), "namespace": namespace},
+        "metadata": {"name": name_of(day), "namespace": namespace, **_version(kept)},
         "data": {"day": day.isoformat()},
         "binaryData": {_KEY: base64.b64encode(packed).decode()},
     }
+
+
+def _check_lzma() -> None:
+    """Raise CoursehubError where this Python has no lzma."""
+    if not HAS_LZMA:
+        raise CoursehubError(
+            f"samples are compressed by xz, and {sys.executable} was built without lzma: use a Python that has it, as"
+            " distributions' own do"
+        )
+
+
+def _version(kept: Object | None) -> dict[str, str]:
+    version = (kept or {}).get("metadata", {}).get("resourceVersion")
+    return {"resourceVersion": version} if version else {}
 
 
 def by_day(items: Iterable[Object]) -> list[Object]:
@@ -149,10 +191,12 @@ def by_day(items: Iterable[Object]) -> list[Object]:
 
 def lines(item: Object) -> str:
     """Return the lines in a day's object. Raises CoursehubError where it can't be read."""
+    _check_lzma()
     try:
         packed = base64.b64decode((item.get("binaryData") or {})[_KEY], validate=True)
         return lzma.decompress(packed).decode()
-    except (KeyError, binascii.Error, lzma.LZMAError, UnicodeDecodeError) as error:
+    # Whatever is not base64 or no UTF-8 is a ValueError.
+    except (KeyError, ValueError, lzma.LZMAError) as error:
         metadata = item["metadata"]
         raise CoursehubError(
             f"ConfigMap {metadata.get('namespace', '')}/{metadata['name']} holds no samples ({error}): remove it, and"

@@ -34,9 +34,9 @@ def pool_limits(nodes: int, cores: str) -> dict[str, int]:
 
 
 def differs(pool: Object, limits: dict[str, int]) -> bool:
-    """Tell whether a pool has other limits."""
+    """Tell whether a pool has other limits of these. One of something else, as memory, is somebody's own, and stays."""
     found = (pool.get("spec") or {}).get("limits") or {}
-    return {word: parse_quantity(str(amount)) for word, amount in found.items()} != limits
+    return any(word not in found or parse_quantity(str(found[word])) != amount for word, amount in limits.items())
 
 
 def is_ours(pool: Object) -> bool:
@@ -49,7 +49,7 @@ def alerts(limits: _seats.Limits, there: int, spent: float, *, ends_growth: bool
     if spent < limits.spend:
         return []
     what = (
-        f"no node is added to the {there} that are there until the day ends in UTC, and who finds no room waits"
+        f"no node is added to the {there} that are there until the day ends in UTC, and who finds no room is told so"
         if ends_growth
         else "no seat is kept warm; students' servers start all the same, up to the limit of nodes"
     )

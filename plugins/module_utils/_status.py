@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kept
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kind import not_ready as nodes_not_ready
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._manifests import not_ready, pod_trouble
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
@@ -21,6 +22,8 @@ _ZONE = "topology.kubernetes.io/zone"
 SEATS_LATE = timedelta(minutes=10)
 # A placeholder waits for a node that boots; one that waits for so long will have none.
 PLACEHOLDER_LATE = timedelta(minutes=15)
+# Of a pod that has its place on a node: by then even a large image is there.
+UNPACKED_LATE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -110,16 +113,20 @@ def add_seats(report: Report, record: Object | None, placeholders: Sequence[Obje
     if record is None:
         return
     data = record.get("data") or {}
-    age = now - datetime.fromisoformat(data["at"])
+    last = _kept.moment(data.get("at"))
+    age = now - last if last else None
     said = [line for line in data.get("said", "").splitlines() if line]
-    late = [f"nobody has counted them for {age // timedelta(minutes=1)} minutes"] if age > SEATS_LATE else []
+    late = []
+    if age is None or age > SEATS_LATE:
+        span = "" if age is None else f" for {age // timedelta(minutes=1)} minutes"
+        late = [f"nobody has counted them{span}"]
     urgent = [line for line in said if not line.startswith("warning: ")]
     waiting = [pod for pod in placeholders if pod["status"].get("phase") != "Running"]
     held = (
         [f"{len(placeholders) - len(waiting)} of {len(placeholders)} placeholders hold a node"] if placeholders else []
     )
     stuck = _stuck(waiting, now)
-    detail = [f"{data['seats']} wanted", *held, *stuck, *late, *said]
+    detail = [f"{data.get('seats', '?')} wanted", *held, *stuck, *late, *said]
     report.add("warm seats", not late and not urgent and not stuck, "; ".join(detail))
 
 
@@ -134,6 +141,32 @@ def _stuck(waiting: Sequence[Object], now: datetime) -> list[str]:
         f"{len(stuck)} of them have waited for more than {PLACEHOLDER_LATE // timedelta(minutes=1)} minutes"
         + (f": {reasons}" if reasons else "")
     ]
+
+
+def add_unpacked(report: Report, pods: Sequence[Object], now: datetime) -> None:
+    """Report the pods that keep a part of each node free, where there are any.
+
+    One that waits on a node that is full is no trouble. One that has its place and does not run is, if it lasts:
+    something is wrong with its image, or with the node.
+    """
+    if not pods:
+        return
+    waiting = [pod for pod in pods if unplaced(pod)]
+    well = [pod for pod in pods if pod["status"].get("phase") == "Running" and not pod_trouble(pod)]
+    troubles = [
+        f"{pod['metadata']['name']}: {pod_trouble(pod) or pod['status'].get('phase', 'Unknown')}"
+        for pod in pods
+        if pod not in waiting and pod not in well and now - _begun(pod) > UNPACKED_LATE
+    ]
+    wait = [f"{len(waiting)} wait for room"] if waiting else []
+    report.add(
+        "memory kept free", not troubles, "; ".join([f"on {len(well)} of {len(pods)} nodes", *wait, *troubles[:3]])
+    )
+
+
+def _begun(pod: Object) -> datetime:
+    """Return since when a pod has its place, as its kubelet says, or else is there."""
+    return datetime.fromisoformat(pod["status"].get("startTime") or pod["metadata"]["creationTimestamp"])
 
 
 def unplaced(pod: Object) -> bool:

@@ -8,9 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _seats
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kept, _packing, _seats
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
 Object = dict[str, Any]
@@ -21,6 +22,7 @@ BUFFER = ("autoscaling.x-k8s.io/v1beta1", "CapacityBuffer")
 PLACEHOLDER = ("apps/v1", "Deployment", "seats-placeholder")
 # On the nodes for students, and what keeps everything else off them; the role autoscaler makes both.
 POOL = {"coursehub.jupyterhub/pool": "students"}
+POOL_SELECTOR = ",".join(f"{key}={value}" for key, value in POOL.items())
 TOLERATION = {"key": "coursehub.jupyterhub/pool", "operator": "Equal", "value": "students", "effect": "NoSchedule"}
 # Below all that is real, so that a student's server takes its place at once.
 PRIORITY_CLASS = "coursehub-placeholder"
@@ -30,8 +32,9 @@ _UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
 # A run that was longer ago says nothing of the money that was spent since; the nodes may have been away.
 _LONGEST = timedelta(minutes=15)
-# A node boots in one or two, and an engine tries other zones meanwhile.
-_WAIT_LATE = timedelta(minutes=10)
+# A node boots in one or two. The hub gives a start up after five and removes its pod (coursehub_hub_start_timeout), so
+# only before that is somebody seen who waits; and runs are a minute apart.
+_WAIT_LATE = timedelta(minutes=3)
 # Longer than the seats of a class are warm, and than a rate is taken of.
 _REMEMBERED = timedelta(hours=1)
 
@@ -48,7 +51,8 @@ def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list
     the real engine 18 nodes were, when a class left after six minutes.
     """
     since = (now - _REMEMBERED).timestamp()
-    before = Counter(one for one in map(int, kept.get("came", "").split()) if one > since)
+    known = map(_kept.number, kept.get("came", "").split())
+    before = Counter(int(one) for one in known if one is not None and since < one <= now.timestamp())
     # Of a second, the more of both: who is there now has been seen before.
     seen = before | Counter(int(one.timestamp()) for one in started(pods))
     return [datetime.fromtimestamp(one, UTC) for one in sorted(seen.elements())]
@@ -68,9 +72,14 @@ def is_placeholder(item: Object) -> bool:
     return _is(item, _PLACEHOLDER)
 
 
+def is_unpacked(item: Object) -> bool:
+    """Tell whether an object keeps a part of each node free: the DaemonSet, or a pod of it."""
+    return _is(item, _UNPACKED)
+
+
 def keeps_room(item: Object) -> bool:
     """Tell whether a workload only holds room on nodes, so that its pods wait where there is none: no trouble."""
-    return is_placeholder(item) or _is(item, _UNPACKED)
+    return is_placeholder(item) or is_unpacked(item)
 
 
 @dataclass
@@ -110,13 +119,22 @@ def free(nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Gu
 
 
 def _room(node: Object, taken: _Taken, guarantee: _packing.Guarantee, disks: int) -> int:
-    has = {word: float(parse_quantity(str(amount))) for word, amount in node["status"]["allocatable"].items()}
-    rooms = [disks - taken.servers, int(has["pods"]) - taken.pods]
+    return min(_rooms(node, taken, guarantee, disks).values())
+
+
+def _rooms(node: Object, taken: _Taken, guarantee: _packing.Guarantee, disks: int) -> dict[str, int]:
+    """Return for how many fresh servers each of what a node has is enough."""
+    has = _allocatable(node)
+    rooms = {"disks": disks - taken.servers, "pods": int(has["pods"]) - taken.pods}
     if guarantee.cpu:
-        rooms.append(int((has["cpu"] - taken.cpu) / guarantee.cpu + 1e-9))
+        rooms["cpu"] = int((has["cpu"] - taken.cpu) / guarantee.cpu + 1e-9)
     if guarantee.memory:
-        rooms.append(int((has["memory"] - taken.memory) // guarantee.memory))
-    return max(0, min(rooms))
+        rooms["memory"] = int((has["memory"] - taken.memory) // guarantee.memory)
+    return {word: max(0, room) for word, room in rooms.items()}
+
+
+def _allocatable(node: Object) -> dict[str, float]:
+    return {word: float(parse_quantity(str(amount))) for word, amount in node["status"]["allocatable"].items()}
 
 
 def _takes_pods(node: Object) -> bool:
@@ -138,20 +156,34 @@ def in_use(nodes: Iterable[Object], pods: Iterable[Object]) -> int:
 def too_small(
     nodes: Iterable[Object], pods: Iterable[Object], guarantee: _packing.Guarantee, disks: int, seats: int
 ) -> list[str]:
-    """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there."""
+    """Return a sentence where a node holds less seats than are counted with: no placeholder would fit there.
+
+    It names what is short, and what the machine is to be said to have.
+    """
     others = [pod for pod in pods if not is_server(pod) and not is_placeholder(pod)]
     # What is kept free counts, and is not the system's: the role knows of it.
-    held, own = _taken(others), _taken(pod for pod in others if not _is(pod, _UNPACKED))
+    held, own = _taken(others), _taken(pod for pod in others if not is_unpacked(pod))
     for node in nodes:
         name = node["metadata"]["name"]
-        room = _room(node, held[name], guarantee, disks)
-        if room < seats:
+        rooms = _rooms(node, held[name], guarantee, disks)
+        short = min(rooms, key=lambda word: rooms[word])
+        if rooms[short] < seats:
             return [
-                f"beside the cluster's own pods, which ask for {own[name].cpu:.3g} cores and"
-                f" {own[name].memory / _packing.MIB:.0f} MiB on {name}, it has room for {room} servers, not for"
-                f" {seats}: set system_cpu and system_memory of the machine to that, or no placeholder fits on a node"
+                f"beside the cluster's own pods {name} has room for {rooms[short]} servers, not for {seats}, for"
+                f" want of {short}: set {_has(node, own[name], short)} of the machine, or no placeholder fits on a node"
             ]
     return []
+
+
+def _has(node: Object, own: _Taken, word: str) -> str:
+    """Return what a machine is to be said to have of something, as a node has it and the cluster's own pods take it."""
+    said = node["status"]["allocatable"]
+    return {
+        "disks": "disks",
+        "pods": f"pods to {int(_allocatable(node)['pods']) - own.pods}",
+        "cpu": f"cpu to {said.get('cpu')} and system_cpu to {ceil(own.cpu * 1000 - 1e-6)}m",
+        "memory": f"memory to {said.get('memory')} and system_memory to {ceil(own.memory / _packing.MIB)}Mi",
+    }[word]
 
 
 def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
@@ -178,13 +210,14 @@ def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
 def spent(kept: Mapping[str, str], now: datetime, nodes: int, price: float) -> float:
     """Return the money of today (UTC), from what the last run kept and the nodes that are there now.
 
-    ``price`` is of a node an hour. Where the last run was too long ago, that time counts for a quarter of an hour.
+    ``price`` is of a node an hour. Where the last run was too long ago, that time counts for a quarter of an hour;
+    where nothing that can be read was kept, the day begins now.
     """
-    if not kept:
+    last, counted = _kept.moment(kept.get("at")), _kept.number(kept.get("spent"))
+    if last is None or counted is None:
         return 0.0
-    last = datetime.fromisoformat(kept["at"])
     since = max(last, now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
-    before = float(kept["spent"]) if last.astimezone(UTC).date() == now.astimezone(UTC).date() else 0.0
+    before = counted if last.astimezone(UTC).date() == now.astimezone(UTC).date() else 0.0
     return before + min(now - since, _LONGEST) / timedelta(hours=1) * nodes * price
 
 
@@ -282,7 +315,7 @@ def _pod(size: _packing.Guarantee, image: str) -> Object:
 
 
 def record(
-    namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Sequence[str], sampled: str = ""
+    namespace: str, seen: _seats.Now, calendar: str, seats: int, said: Sequence[str], sampled: datetime | None
 ) -> Object:
     """Return what the next run, and whoever is on duty, is to find: the last good calendar, the money, the alerts, and
     when the last sample was taken.
@@ -298,6 +331,6 @@ def record(
             "calendar": calendar,
             "seats": str(seats),
             "said": "\n".join(said),
-            "sampled": sampled,
+            "sampled": sampled.isoformat(timespec="seconds") if sampled else "",
         },
     }

@@ -110,7 +110,7 @@ usage:
       description: Hours of GiB of memory that they had in use, as far as somebody looked.
       type: float
     wait_p50_s:
-      description: Seconds until a server ran, in half of all cases at most.
+      description: Seconds until a server ran, in half of all cases at most. Starts that were given up are none.
       type: float
     wait_p95_s:
       description: The same, in 95 of 100 cases.

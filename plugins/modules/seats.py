@@ -109,7 +109,7 @@ warned:
   returned: success
   sample: ["19 of 23 nodes will be there"]
 alerts:
-  description: Where a limit ends growth, and where students have waited for a node for more than ten minutes.
+  description: Where a limit ends growth, and where students have waited for a node for more than three minutes.
   type: list
   elements: str
   returned: success
@@ -131,6 +131,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _calendar,
     _classes,
     _edge,
+    _kept,
     _kube,
     _manifests,
     _packing,
@@ -163,13 +164,14 @@ class Run:
 
     def __call__(self, now: datetime) -> dict[str, Any]:
         kept = (self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace) or {}).get("data") or {}
-        last_good = _calendar.of_data(json.loads(kept.get("calendar") or "[]"))
-        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
         pods = self._kube.list("v1", "Pod")
-        selector = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
-        nodes = self._kube.list("v1", "Node", labelSelector=selector)
+        nodes = self._kube.list("v1", "Node", labelSelector=_warm.POOL_SELECTOR)
         paid = len(nodes) + self._limits.core
         money = _warm.spent(kept, now, paid, self._machine.price)
+        # First of all: whatever fails after it, a pool is shut no longer than it must be.
+        pool, unlimited = self._limit_pool(len(nodes), money)
+        last_good = _calendar.of_data(_kept.parsed(kept.get("calendar")))
+        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
         seen = _seats.Now(
             now,
             _warm.came(kept, pods, now),
@@ -178,14 +180,21 @@ class Run:
             money,
         )
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
-        mechanism, unread = self._mechanism()
-        before, after = self._apply(self._wanted(mechanism, plan))
-        pool, unlimited = self._limit_pool(len(nodes), money)
-        before, after = before + pool[0], after + pool[1]
+        mechanism, unread = "", list[str]()
+        before, after = pool
+        failure: CoursehubError | None = None
+        try:
+            mechanism, unread = self._mechanism()
+            held = self._apply(self._wanted(mechanism, plan))
+            before, after = before + held[0], after + held[1]
+        except CoursehubError as error:
+            # Not before the record is written, or the money of this minute is never counted.
+            failure = error
+            unlimited.append(f"seats can't be kept warm: {error}")
         servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
-        sampled, unkept = self._sample(kept.get("sampled", ""), now, nodes, servers)
+        sampled, unkept = self._sample(_kept.moment(kept.get("sampled")), now, nodes, servers)
         # Of money near its end the plan speaks where nothing else ends growth.
         near = _spend.warnings(self._limits, money) if plan.alerts else []
         warned = [*plan.warnings, *near, *unread, *small, *unkept]
@@ -200,6 +209,8 @@ class Run:
             calendar = json.dumps(_calendar.as_data(meetings))
             note = _warm.record(self._namespace, seen, calendar, plan.seats, said, sampled)
             _applying.apply(self._kube, _manifests.prepare([note], _warm.PART)[0], False)
+        if failure is not None:
+            raise failure
         return {
             "changed": before != after,
             "seats": plan.seats,
@@ -217,24 +228,25 @@ class Run:
         and what there is to alert of.
         """
         name = self._parameters["node_pool"]
-        pool = self._kube.get(*_spend.NODE_POOL, name) if name else None
-        ours = pool is not None and _spend.is_ours(pool)
-        alerts = _spend.alerts(self._limits, there, spent, ends_growth=ours)
-        if pool is None or not ours:
-            return ([], []), alerts
         most = _spend.most_nodes(self._limits, there, spent)
         limits = _spend.pool_limits(most, str(self._parameters["machine"]["cpu"]))
-        if not _spend.differs(pool, limits):
-            return ([], []), alerts
-        if not self._check_mode:
-            try:
-                self._kube.merge(self._kube.path(*_spend.NODE_POOL, None, name), {"spec": {"limits": limits}})
-            except CoursehubError as error:
-                return ([], []), [*alerts, f"the limits of NodePool {name} could not be set to {most} nodes: {error}"]
-        changed = {**pool, "spec": {**pool["spec"], "limits": limits}}
-        return ([_manifests.shown(pool)], [_manifests.shown(changed)]), alerts
+        ours, before, after, trouble = False, list[Any](), list[Any](), list[str]()
+        try:
+            pool = self._kube.get(*_spend.NODE_POOL, name) if name else None
+            ours = pool is not None and _spend.is_ours(pool)
+            if pool is not None and ours and _spend.differs(pool, limits):
+                if not self._check_mode:
+                    self._kube.merge(self._kube.path(*_spend.NODE_POOL, None, name), {"spec": {"limits": limits}})
+                before.append(_manifests.shown(pool))
+                whole = {**(pool["spec"].get("limits") or {}), **limits}
+                after.append(_manifests.shown({**pool, "spec": {**pool["spec"], "limits": whole}}))
+        except CoursehubError as error:
+            trouble.append(f"the limits of NodePool {name} could not be set to {most} nodes: {error}")
+        return (before, after), [*_spend.alerts(self._limits, there, spent, ends_growth=ours), *trouble]
 
-    def _sample(self, last: str, now: datetime, nodes: _kube.Objects, servers: _kube.Objects) -> tuple[str, list[str]]:
+    def _sample(
+        self, last: datetime | None, now: datetime, nodes: _kube.Objects, servers: _kube.Objects
+    ) -> tuple[datetime | None, list[str]]:
         """Keep a sample, if it is time for one; return when the last one was taken, and why this one is not kept.
 
         Seats are kept warm all the same.
@@ -242,6 +254,11 @@ class Run:
         if self._check_mode or not _samples.due(last, now):
             return last, []
         try:
+            name = _samples.name_of(_samples.day_of(now))
+            kept = self._kube.get("v1", "ConfigMap", name, self._namespace)
+            last = max((one for one in (last, _samples.last_of(kept)) if one), default=None)
+            if not _samples.due(last, now):
+                return last, []
             used = _samples.used_of(self._kube.get("v1", "ConfigMap", _resizing.NAME, self._namespace), now)
             sample = _samples.take(
                 now,
@@ -254,13 +271,11 @@ class Run:
                 self._parameters["course"],
                 used,
             )
-            name = _samples.name_of(_samples.day_of(sample))
-            kept = self._kube.get("v1", "ConfigMap", name, self._namespace)
             item = _samples.added(kept, self._namespace, sample)
             _applying.apply(self._kube, _manifests.prepare([item], _samples.PART)[0], False)
         except CoursehubError as error:
             return last, [f"no sample of the cluster's use was kept: {error}"]
-        return now.isoformat(timespec="seconds"), []
+        return now, []
 
     def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:
         """Return the objects of a mechanism, and those of the other one, where it was used before, without a seat."""

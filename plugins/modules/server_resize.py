@@ -15,6 +15,8 @@ description:
     O(idle_s) gives the rest back, and asks for few cores.
   - Memory is never taken below what is in use, and no server is restarted. It needs Kubernetes 1.35.
   - Since when servers are idle is kept from run to run, in the ConfigMap C(resize) in O(namespace).
+  - In check mode with O(source=kubelet), where no server runs, all nodes are asked, so that it fails where none tells.
+    That takes the right to list nodes.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
@@ -25,7 +27,7 @@ options:
     required: true
   source:
     description:
-      - Who tells what servers use. V(metrics) is the metrics API, which metrics-server has; it takes the right to get
+      - Who tells what servers use. V(metrics) is the metrics API, which metrics-server has; it takes the right to list
         C(pods) of C(metrics.k8s.io) in O(namespace).
       - V(kubelet) is each node's kubelet, by way of the API server, where there is no metrics-server. It takes the
         right to get C(nodes/proxy), with which one may run commands in any container of the cluster.
@@ -83,7 +85,6 @@ silent:
   sample: {}
 """
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -93,6 +94,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _applying,
     _bulk,
     _edge,
+    _kept,
     _kube,
     _manifests,
     _packing,
@@ -118,14 +120,24 @@ def by_metrics(kube: _kube.Kube, namespace: str) -> dict[str, _resizing.Use]:
         ) from error
 
 
+def nodes_of(kube: _kube.Kube, pods: list[dict[str, Any]], check_mode: bool) -> list[str]:
+    """Return the nodes that servers run on; in check mode, where there are none, all nodes.
+
+    A check that asks nobody finds nothing. Without check mode nobody need be asked, and the schedule may list no nodes.
+    """
+    nodes = {pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")}
+    if not nodes and check_mode:
+        nodes = {node["metadata"]["name"] for node in kube.list("v1", "Node")}
+    return sorted(nodes)
+
+
 def by_kubelets(
-    kube: _kube.Kube, namespace: str, pods: list[dict[str, Any]]
+    kube: _kube.Kube, namespace: str, nodes: list[str]
 ) -> tuple[dict[str, _resizing.Use], dict[str, CoursehubError]]:
     """Return pod -> use, as the kubelets of their nodes tell, and the nodes that don't.
 
     Raises CoursehubError where no kubelet tells anything.
     """
-    nodes = sorted({pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")})
 
     def ask(node: str) -> dict[str, _resizing.Use]:
         summary = kube.ask(f"{kube.path('v1', 'Node', None, node)}/proxy/stats/summary")
@@ -149,9 +161,10 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], check_mode: bool, now: dat
     if parameters["source"] == "metrics":
         used, silent = by_metrics(kube, namespace), dict[str, CoursehubError]()
     else:
-        used, silent = by_kubelets(kube, namespace, pods)
+        used, silent = by_kubelets(kube, namespace, nodes_of(kube, pods, check_mode))
     kept = (kube.get("v1", "ConfigMap", _resizing.NAME, namespace) or {}).get("data") or {}
-    quiet = _resizing.quiet_since(pods, used, json.loads(kept.get("quiet", "{}")), now)
+    before = _kept.parsed(kept.get("quiet"))
+    quiet = _resizing.quiet_since(pods, used, before if isinstance(before, dict) else {}, now)
     rule = _resizing.Rule(bounds, cpu, idle, parameters["idle_s"])
     changes = _resizing.plan(pods, used, quiet, rule, now)
     named = {pod["metadata"]["name"]: pod for pod in pods}

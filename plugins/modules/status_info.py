@@ -118,6 +118,7 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
         placeholders = [pod for pod in pods if pod["metadata"]["namespace"] == namespace and _warm.is_placeholder(pod)]
         record = kube.get("v1", "ConfigMap", _warm.NAME, namespace)
         _status.add_seats(report, record, placeholders, datetime.now(UTC))
+        _status.add_unpacked(report, [pod for pod in pods if _warm.is_unpacked(pod)], datetime.now(UTC))
     except CoursehubError as error:
         report.add("cluster", False, str(error))
     if parameters["url"]:

@@ -79,9 +79,16 @@ class Cluster:
 
     def delete_as(self, user: str, path: str) -> str:
         """Try to delete something as someone else, without doing it; return the status and what was said."""
+        return self._try_as(user, "DELETE", path, {})
+
+    def merge_as(self, user: str, path: str, body: Object) -> str:
+        """Try to merge fields into something as someone else, without doing it; return the status and what was said."""
+        return self._try_as(user, "PATCH", path, {"Content-Type": "application/merge-patch+json"}, body)
+
+    def _try_as(self, user: str, method: str, path: str, more: dict[str, str], body: Object | None = None) -> str:
         api = config.new_client_from_config(config_file=self._kubeconfig, context=self._context)
-        headers = {"Accept": "application/json", "Impersonate-User": user}
-        answer = api.call_api("DELETE", f"{api.configuration.host}{path}?dryRun=All", headers)
+        headers = {"Accept": "application/json", "Impersonate-User": user, **more}
+        answer = api.call_api(method, f"{api.configuration.host}{path}?dryRun=All", headers, body)
         return f"{answer.status} {answer.read().decode()}"
 
     def wait(

@@ -248,13 +248,19 @@ def seats(engine: Engine) -> Seats:
             classes=[lesson],
             memory=MEMORY,
             cpu=CPU,
-            machine=MACHINE,
             prices=PRICES,
             # Who came more than two minutes ago came for something else.
             boot_s=60,
             early_s=60,
             scheduler="coursehub-packing",
-            **{"core_nodes": CORE_NODES, "limit_nodes": LIMIT_NODES, "limit_spend": 100, "image": "none:1", **more},
+            **{
+                "machine": MACHINE,
+                "core_nodes": CORE_NODES,
+                "limit_nodes": LIMIT_NODES,
+                "limit_spend": 100,
+                "image": "none:1",
+                **more,
+            },
         )
         assert not told.get("failed"), told
         return told

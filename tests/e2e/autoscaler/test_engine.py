@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
+from typing import Any
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _warm
+import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _spend, _warm
 
-from tests.e2e.autoscaler.conftest import CORE_NODES, SCALE_S, SEATS_PER_NODE, Course, Engine, Seats, within
-from tests.e2e.cluster import STUDENTS, Cluster
+from tests.e2e.autoscaler.conftest import (
+    CORE_NODES,
+    LIMIT_NODES,
+    MACHINE,
+    SCALE_S,
+    SEATS_PER_NODE,
+    Course,
+    Engine,
+    Seats,
+    within,
+)
+from tests.e2e.cluster import HUB, STUDENTS, Cluster
 from tests.e2e.playbook import module
 
 # For who comes to a seat that is warm: a pod is placed and started, and the machine has other things to do.
@@ -27,6 +40,25 @@ def test_from_no_node_to_no_node(course: Course) -> None:
     assert _warm.TOLERATION in [{**taint, "operator": "Equal"} for taint in taints]
     course.go(*names)
     course.wait_nodes(0, SCALE_S)
+
+
+def test_a_part_of_a_new_node_is_kept_free_beside_all_its_seats(course: Course, seats: Seats, cluster: Cluster) -> None:
+    names = course.come(SEATS_PER_NODE)
+    (node,) = set(course.running(names, SCALE_S).values())
+
+    def keepers() -> list[dict[str, Any]]:
+        pods = cluster.pods(HUB, "app.kubernetes.io/name=unpacked")
+        return [pod for pod in pods if pod["spec"].get("nodeName") == node and pod["status"].get("phase") == "Running"]
+
+    assert within(lambda: len(keepers()) == 1, AT_ONCE_S), cluster.pods(HUB, "app.kubernetes.io/name=unpacked")
+    # As the role counts, and no core: the seats take all that others leave.
+    machine = {**MACHINE, "unpacked": 0.1}
+    (container,) = keepers()[0]["spec"]["containers"]
+    assert container["resources"]["requests"] == {"memory": str(_packing.unpacked_of(machine))}
+    # And a run finds the node as large as it counts with.
+    told = seats(1, machine=machine)
+    assert not [sentence for sentence in told["warned"] if "has room for" in sentence]
+    assert set(course.running(names, AT_ONCE_S).values()) == {node}
 
 
 def test_a_class_finds_warm_seats_and_takes_them(course: Course, seats: Seats) -> None:
@@ -112,10 +144,10 @@ def test_a_day_whose_money_is_spent_adds_no_node(course: Course, seats: Seats, c
     (first,) = set(course.running(names, SCALE_S).values())
     # A run before, with which no node comes for whoever may come next.
     seats(1, limit_nodes=CORE_NODES + 1)
-    path = cluster.kube.path("v1", "ConfigMap", STUDENTS, _warm.NAME)
-    cluster.kube.merge(path, {"data": {"spent": "200"}})
+    assert _may_have(cluster, LIMIT_NODES - CORE_NODES)
     try:
-        assert "no node is added to the 1" in seats(1, node_pool=POOL)["alerts"][-1]
+        assert "no node is added to the 1" in _of_a_day_that_is_spent(seats, cluster)["alerts"][-1]
+        assert _may_have(cluster, 1)
         (late,) = course.come(1)
         time.sleep(20)
         assert (set(course.nodes()), late in _placed(course)) == ({first}, False)
@@ -125,9 +157,46 @@ def test_a_day_whose_money_is_spent_adds_no_node(course: Course, seats: Seats, c
         (last,) = course.come(1)
     finally:
         # A limit that is raised.
-        told = seats(1, node_pool=POOL, limit_spend=1000)
-    assert told["changed"]
+        seats(1, node_pool=POOL, limit_spend=1000)
+    assert _may_have(cluster, LIMIT_NODES - CORE_NODES)
     course.running([last], SCALE_S)
+
+
+def _may_have(cluster: Cluster, nodes: int) -> bool:
+    pool = cluster.kube.get(*_spend.NODE_POOL, POOL)
+    assert pool is not None
+    return not _spend.differs(pool, _spend.pool_limits(nodes, str(MACHINE["cpu"])))
+
+
+def _of_a_day_that_is_spent(seats: Seats, cluster: Cluster) -> dict[str, Any]:
+    """Count seats of a day whose money is spent; once more where the day ended meanwhile, and its money with it."""
+    path = cluster.kube.path("v1", "ConfigMap", STUDENTS, _warm.NAME)
+    while True:
+        at = datetime.now(UTC)
+        cluster.kube.merge(path, {"data": {"at": at.isoformat(timespec="seconds"), "spent": "200"}})
+        told = seats(1, node_pool=POOL)
+        if datetime.now(UTC).date() == at.date():
+            return told
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"spec": {"weight": 9}},
+        {"spec": {"disruption": {"consolidateAfter": "1h"}}},
+        {"spec": {"template": {"spec": {"taints": None}}}},
+        {"spec": {"limits": {"nodes": 0}, "weight": 9}},
+        {"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody"}}},
+    ],
+)
+def test_runs_of_seats_may_set_the_limits_of_the_pool_alone(cluster: Cluster, body: dict[str, Any]) -> None:
+    path = cluster.kube.path("karpenter.sh/v1", "NodePool", None, POOL)
+    account = f"system:serviceaccount:{HUB}:seats"
+    assert "runs of seats set the limits of the pool alone" in cluster.merge_as(account, path, body)
+    # A control: what it is there for, it may.
+    told = cluster.merge_as(account, path, {"spec": {"limits": {"nodes": 0, "cpu": 0}}})
+    assert told.startswith("200"), told
 
 
 def _placed(course: Course) -> set[str]:

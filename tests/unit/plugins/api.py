@@ -137,6 +137,9 @@ class Api:
             if not before and request.headers.get("content-type") == "application/merge-patch+json":
                 return refused(404, f"{request.path} not found")
             merge = request.headers.get("content-type") == "application/merge-patch+json"
+            meant = (request.body.get("metadata") or {}).get("resourceVersion")
+            if meant and meant != before.get("metadata", {}).get("resourceVersion"):
+                return refused(409, "the object has been modified")
             after = merged(before, request.body) if merge else {**before, **request.body}
             if "dryRun" in request.query:
                 return Answer(body=after)

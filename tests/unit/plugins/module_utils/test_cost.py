@@ -143,6 +143,22 @@ def test_a_long_time_makes_no_large_page_and_no_peak_is_lost() -> None:
     assert thin[-1] == line[-1]
 
 
+def test_a_page_looks_at_each_cost_once() -> None:
+    compared = 0
+
+    class Cost(float):
+        def __gt__(self, other: float) -> bool:
+            nonlocal compared
+            compared += 1
+            return float(self) > other
+
+    # Of half a year there are 52,000 points: each compared with all others took 22 s.
+    told = _cost.usage([sample(minute, {"small": 1}, 4) for minute in range(300)], PRICES)
+    told.points = [one._replace(cost_an_hour=Cost(one.cost_an_hour)) for one in told.points]
+    _cost_page.page(told, _cost.as_result(told))
+    assert 0 < compared < 3 * len(told.points)
+
+
 def test_the_module_returns_both(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
     later = {**json.loads(GOOD), "at": "2026-09-01T10:15:00Z", "waits": [1, 2]}

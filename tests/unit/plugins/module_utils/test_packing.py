@@ -61,6 +61,8 @@ def test_what_the_clusters_own_pods_take_is_no_students() -> None:
     # 19 seats are 1900m, of which a node with 180m of its own has no room left.
     assert (seats, fewer) == (19, 17)
     assert _packing.parse_machine({**ENTRY, "pods": 29}, {"n2-highmem-4": 0.27}).pods == 29
+    # One of them keeps a part free.
+    assert _packing.parse_machine({**ENTRY, "pods": 29, "unpacked": 0.1}, {"n2-highmem-4": 0.27}).pods == 28
 
 
 @given(st.integers(1, 256), st.floats(0, 0.5), st.integers(0, 1000))

@@ -25,7 +25,7 @@ def keep(samples: list[_cost.Sample]) -> dict[str, dict[str, Any]]:
     """Keep samples as runs do, one after the other; return the objects by name."""
     objects: dict[str, dict[str, Any]] = {}
     for one in samples:
-        item = _samples.added(objects.get(_samples.name_of(_samples.day_of(one))), "students", one)
+        item = _samples.added(objects.get(_samples.name_of(_samples.day_of(one.at))), "students", one)
         objects[item["metadata"]["name"]] = item
     return objects
 
@@ -78,7 +78,7 @@ def test_more_than_a_configmap_holds_is_refused_and_what_is_kept_stays(monkeypat
 
 def test_an_object_that_is_none_is_named() -> None:
     item = _samples.added(None, "students", sample(TEN, "alice"))
-    for broken in ({}, {"samples.xz": "?"}, {"samples.xz": "AAAA"}):
+    for broken in ({}, {"samples.xz": "?"}, {"samples.xz": "ä"}, {"samples.xz": "AAAA"}):
         with pytest.raises(CoursehubError, match=r"ConfigMap students/usage-[0-9]{3} holds no samples"):
             _samples.lines({**item, "binaryData": broken})
 
@@ -87,7 +87,7 @@ def test_an_object_that_is_none_is_named() -> None:
     ("last", "minutes", "due"), [("", 0, True), ("10:00", 4, False), ("10:00", 5, True), ("09:59", 0, True)]
 )
 def test_it_is_time_once_in_five_minutes(last: str, minutes: float, due: bool) -> None:
-    told = last and f"2026-09-01T{last}:00+00:00"
+    told = datetime.fromisoformat(f"2026-09-01T{last}:00+00:00") if last else None
     assert _samples.due(told, TEN + timedelta(minutes=minutes)) == due
 
 
@@ -108,14 +108,14 @@ def pod(name: str, phase: str = "Running", restarts: int = 0, ran_s: float = -60
     }
 
 
-def take(servers: list[dict[str, Any]], nodes: list[dict[str, Any]], last: str = "") -> _cost.Sample:
+def take(servers: list[dict[str, Any]], nodes: list[dict[str, Any]], last: datetime | None = None) -> _cost.Sample:
     return _samples.take(TEN, last, nodes, servers, MACHINE, 8, 2, "data", 10)
 
 
 def test_what_is_sampled() -> None:
     nodes = [{"metadata": {"labels": {_samples.TYPE: name}}} for name in ("small", "large")] + [{"metadata": {}}]
     maths = {_samples.COURSE: "maths"}
-    servers = [pod("alice"), pod("bob", **maths), pod("cid", "Pending"), pod("dan", restarts=1), pod("eve", ran_s=-301)]
+    servers = [pod("alice"), pod("bob", **maths), pod("cid", "Pending"), pod("dan", restarts=1), pod("eve", ran_s=-311)]
     told = take(servers, nodes)
     # Two of the core, which counts as the same machine.
     assert told.nodes == {"small": 4, "large": 1}
@@ -124,7 +124,41 @@ def test_what_is_sampled() -> None:
     # Nobody waited for a container that was started anew; one that ran before the last sample has been told of.
     assert told.waits == (40, 40)
     assert (told.asked_mib, told.used_mib) == (1024, 10)
-    assert take(servers, nodes, (TEN - timedelta(seconds=302)).isoformat()).waits == (40, 40, 0)
+    assert take(servers, nodes, TEN - timedelta(seconds=302)).waits == (40, 40, 0)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 9)), max_size=9),
+    st.lists(st.integers(0, 1500), min_size=1, max_size=9, unique=True),
+)
+def test_a_start_is_told_of_once_as_late_as_its_kubelet_may_be(
+    starts: list[tuple[int, int]], moments: list[int]
+) -> None:
+    last, waits = TEN - timedelta(seconds=1), 0
+    for second in [*sorted(moments), 1600]:
+        now = TEN + timedelta(seconds=second)
+        there = [pod(f"s{ran}", ran_s=ran) for ran, late in starts if ran + late <= second]
+        waits += len(_samples.take(now, last, [], there, MACHINE, 8, 2, "data", None).waits)
+        last = now
+    assert waits == len(starts)
+
+
+def test_the_last_sample_is_what_its_object_says() -> None:
+    item = _samples.added(None, "students", sample(TEN, "alice"))
+    item = _samples.added(item, "students", sample(TEN + _samples.EVERY, "alice"))
+    assert _samples.last_of(item) == TEN + _samples.EVERY
+    packed = base64.b64encode(_samples.lzma.compress(b"{\n")).decode()
+    for broken in (None, {**item, "binaryData": {}}, {**item, "binaryData": {"samples.xz": packed}}):
+        assert _samples.last_of(broken) is None
+
+
+def test_an_object_that_somebody_has_changed_since_is_not_written_over() -> None:
+    item = _samples.added(None, "students", sample(TEN, "alice"))
+    assert "resourceVersion" not in item["metadata"]
+    item["metadata"]["resourceVersion"] = "7"
+    # Also of one that is begun anew.
+    for at in (TEN + _samples.EVERY, TEN + timedelta(days=_samples.DAYS)):
+        assert _samples.added(item, "students", sample(at))["metadata"]["resourceVersion"] == "7"
 
 
 def test_what_is_used_is_known_as_long_as_somebody_looks() -> None:
@@ -132,11 +166,14 @@ def test_what_is_used_is_known_as_long_as_somebody_looks() -> None:
     assert _samples.used_of(kept, TEN + timedelta(minutes=5)) == 300
     assert _samples.used_of(kept, TEN + timedelta(minutes=6)) is None
     assert _samples.used_of(None, TEN) is None
-    # As runs of before have left it.
-    assert _samples.used_of({"data": {"quiet": "{}"}}, TEN) is None
+    # As runs of before have left it, or somebody's hand.
+    for broken in ({"quiet": "{}"}, {"used_mib": "300"}):
+        assert _samples.used_of({"data": broken}, TEN) is None
+    for word, text in (("at", "noon"), ("at", "2026-09-01T10:00:00"), ("used_mib", "much"), ("used_mib", "-1")):
+        assert _samples.used_of({"data": {**kept["data"], word: text}}, TEN) is None
 
 
 def test_days_are_in_utc_and_half_a_year_has_a_name_each() -> None:
-    assert _samples.day_of(sample(datetime.fromisoformat("2026-09-01T23:30:00-07:00"))) == date(2026, 9, 2)
+    assert _samples.day_of(datetime.fromisoformat("2026-09-01T23:30:00-07:00")) == date(2026, 9, 2)
     half = {_samples.name_of(date(2026, 9, 1) + timedelta(days=day)) for day in range(_samples.DAYS)}
     assert half == set(_samples.names())

@@ -38,5 +38,8 @@ def test_limits_are_of_whole_cores(nodes: int, cores: str, cpu: int) -> None:
     # As an API server may tell them.
     told = {"spec": {"limits": {"nodes": str(nodes), "cpu": f"{cpu}000m"}}}
     assert not _spend.differs(told, limits)
-    assert _spend.differs({"spec": {"limits": {**limits, "memory": "1Gi"}}}, limits)
+    # A merge would never take it away, so each run would set the same again.
+    assert not _spend.differs({"spec": {"limits": {**limits, "memory": "1Gi"}}}, limits)
+    assert _spend.differs({"spec": {"limits": {"nodes": nodes, "memory": "1Gi"}}}, limits)
+    assert _spend.differs({"spec": {"limits": {**limits, "nodes": nodes + 1}}}, limits)
     assert _spend.differs({"spec": {}}, limits)

@@ -153,6 +153,9 @@ def test_warm_seats_are_well_when_they_are_counted_and_within_limits(
     record = {"data": {"at": ten.isoformat(), "seats": "450", "said": said}}
     _status.add_seats(report, record, [], ten + timedelta(minutes=minutes))
     assert report.lines == [line]
+    report = _status.Report()
+    _status.add_seats(report, {"data": {"at": "noon"}}, [], ten)
+    assert report.lines == [_status.Line("warm seats", False, "? wanted; nobody has counted them")]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,25 @@ def test_a_placeholder_that_waits_for_a_node_is_well_unless_it_lasts(minutes: in
     record = {"data": {"at": now.isoformat(), "seats": "450", "said": ""}}
     _status.add_seats(report, record, placeholders, now)
     assert report.lines == [_status.Line("warm seats", well, detail)]
+
+
+def test_what_keeps_memory_free_may_wait_for_room_and_must_run_where_it_has_it() -> None:
+    report, ten = _status.Report(), datetime(2026, 9, 1, 10, tzinfo=UTC)
+    _status.add_unpacked(report, [], ten)
+    assert report.lines == []
+    pods = [pod("a"), pod("b", phase="Pending"), pod("c", phase="Pending", reason="ErrImagePull")]
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
+    pods[1]["status"] = {"phase": "Pending", "conditions": [waits]}
+    for one in pods:
+        one["metadata"]["creationTimestamp"] = (ten - timedelta(hours=3)).isoformat()
+    # It waited for hours, and its image is fetched now.
+    pods[2]["status"]["startTime"] = (ten - timedelta(minutes=1)).isoformat()
+    _status.add_unpacked(report, pods, ten)
+    _status.add_unpacked(report, pods, ten + timedelta(minutes=10))
+    assert report.lines == [
+        _status.Line("memory kept free", True, "on 1 of 3 nodes; 1 wait for room"),
+        _status.Line("memory kept free", False, "on 1 of 3 nodes; 1 wait for room; c-1: main: ErrImagePull"),
+    ]
 
 
 def test_what_is_down_is_marked() -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _manifests, _packing, _samples, _warm
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 from ansible_collections.coursehub.jupyterhub.plugins.modules import cluster_usage_info, seats
 
+from tests.unit.paths import ROOT
 from tests.unit.plugins import api as api_module
-from tests.unit.plugins.api import RESOURCES, Api, refused
+from tests.unit.plugins.api import RESOURCES, Answer, Api, refused
 
 TEN = datetime(2026, 9, 1, 10, tzinfo=UTC)
 STUDENTS = "/api/v1/namespaces/students"
@@ -243,12 +248,19 @@ def test_a_day_whose_money_is_spent_adds_no_node_and_the_next_one_does(kube: Kub
     assert "alert: 30.25 of 30" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
     spec = api.objects[POOL]["spec"]
     assert spec == {"limits": {"nodes": 1, "cpu": 2}, "template": {}}
-    assert told["diff"]["after"]["objects"][-1]["spec"] == spec
+    assert told["diff"]["after"]["objects"][0]["spec"] == spec
     assert not run(kube, 71, node_pool=pool, limit_spend=30.0)["changed"]
     # Whoever takes the limits back, as the role does: the next run sets them again.
     spec["limits"] = {"nodes": 58, "cpu": 116}
     run(kube, 72, node_pool=pool, limit_spend=30.0)
     assert api.objects[POOL]["spec"]["limits"]["nodes"] == 1
+    # Somebody's own limit stays, and is no reason to set ours again.
+    api.objects[POOL]["spec"]["limits"] = {"nodes": 1, "cpu": 2, "memory": "64Gi"}
+    assert not run(kube, 72, node_pool=pool, limit_spend=30.0)["changed"]
+    told = run(kube, 72, node_pool=pool)
+    assert told["diff"]["after"]["objects"][0]["spec"]["limits"] == {"nodes": 58, "cpu": 116, "memory": "64Gi"}
+    del api.objects[POOL]["spec"]["limits"]["memory"]
+    run(kube, 72, node_pool=pool, limit_spend=30.0)
     # The limit is raised, or the day is new, also where no run has been since.
     run(kube, 73, node_pool=pool)
     assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
@@ -261,6 +273,24 @@ def test_a_lost_record_or_a_run_that_died_leaves_no_pool_shut(kube: Kube, api: A
     api.objects[POOL]["spec"]["limits"] = {"nodes": 0, "cpu": 0}
     run(kube, node_pool=pool)
     assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+
+
+def test_a_run_that_keeps_no_seat_opens_the_pool_and_counts_the_money(kube: Kube, api: Api, pool: str) -> None:
+    run(kube, -10)
+    api.objects[POOL]["spec"]["limits"] = {"nodes": 0, "cpu": 0}
+    api.answer_next("PATCH", BUFFER, refused(403, "may not"))
+    with pytest.raises(CoursehubError, match="CapacityBuffer students/seats was refused: may not"):
+        run(kube, node_pool=pool)
+    assert api.objects[POOL]["spec"]["limits"] == {"nodes": 58, "cpu": 116}
+    # Ten minutes of the core's two nodes.
+    kept = api.objects[f"{STUDENTS}/configmaps/seats"]["data"]
+    assert (kept["at"], kept["spent"]) == (TEN.isoformat(), "0.1667")
+    assert "alert: seats can't be kept warm: CapacityBuffer students/seats was refused: may not" in kept["said"]
+    # What can't be read can't be set either, and all else is done.
+    api.answer_next("GET", POOL, refused(403, "may not look"))
+    told = run(kube, 1, node_pool=pool)
+    assert told["alerts"] == ["the limits of NodePool coursehub-students could not be set to 58 nodes: may not look"]
+    assert (told["seats"], api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["seats"]) == (450, "450")
 
 
 def test_a_pool_of_others_is_left_alone_and_one_that_cant_be_set_is_told(kube: Kube, api: Api, pool: str) -> None:
@@ -313,13 +343,13 @@ def test_room_is_counted_as_the_scheduler_does(kube: Kube, api: Api) -> None:
 def test_students_who_wait_too_long_for_a_node_are_told_of(kube: Kube, api: Api) -> None:
     node(api, "a")
     for number in range(2):
-        server(api, f"jupyter-{number}", "", TEN - timedelta(minutes=9, seconds=number))
+        server(api, f"jupyter-{number}", "", TEN - timedelta(minutes=2, seconds=number))
         waits = {"type": "PodScheduled", "status": "False", "message": "1 node(s) had volume node affinity conflict"}
         api.objects[f"{STUDENTS}/pods/jupyter-{number}"]["status"] = {"phase": "Pending", "conditions": [waits]}
     assert run(kube)["alerts"] == []
     (told,) = run(kube, 2)["alerts"]
     assert told == (
-        "2 students have waited for a node for more than 10 minutes, the first is jupyter-1: 1 node(s) had volume node"
+        "2 students have waited for a node for more than 3 minutes, the first is jupyter-1: 1 node(s) had volume node"
         " affinity conflict"
     )
     assert f"alert: {told}" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
@@ -335,17 +365,36 @@ def test_a_machine_that_is_smaller_than_said_is_told(kube: Kube, api: Api) -> No
         {"metadata": {"name": "agent", "namespace": "kube-system"}, "spec": spec},
     )
     (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
-    assert "ask for 0.15 cores and 100 MiB on a, it has room for 17 servers, not for 19: set system_cpu" in warned
+    assert "a has room for 17 servers, not for 19, for want of cpu: set cpu to 1900m and system_cpu to 150m" in warned
     # What the role keeps free is not to be set once more.
     labels = {"app.kubernetes.io/name": "unpacked"}
-    kept = {"nodeName": "a", "containers": [{"resources": {"requests": {"cpu": "1m", "memory": "10Gi"}}}]}
+    kept = {"nodeName": "a", "containers": [{"resources": {"requests": {"memory": "10Gi"}}}]}
     path = "/api/v1/namespaces/coursehub/pods/unpacked"
     api.put(path, {"metadata": {"name": "unpacked", "namespace": "coursehub", "labels": labels}, "spec": kept})
     (warned,) = run(kube, 60, mechanism="placeholder")["warned"]
-    assert "ask for 0.15 cores and 100 MiB on a, it has room for 11 servers" in warned
+    assert "11 servers, not for 19, for want of memory: set memory to 13Gi and system_memory to 100Mi" in warned
     del api.objects[path]
     system = {**PARAMETERS["machine"], "system_cpu": "150m"}
     assert run(kube, 60, mechanism="placeholder", machine=system)["warned"] == []
+    # A kubelet that takes fewer pods.
+    node(api, "a", pods="15")
+    (warned,) = run(kube, 60, mechanism="placeholder", machine=system)["warned"]
+    assert "14 servers, not for 17, for want of pods: set pods to 14 of the machine" in warned
+
+
+def test_what_keeps_a_part_of_a_node_free_takes_no_seat_that_is_counted(kube: Kube, api: Api) -> None:
+    # Cores and pods are what runs out first, and both are used up.
+    machine = {**PARAMETERS["machine"], "unpacked": 0.1, "pods": 20}
+    node(api, "a", pods="20")
+    template = (ROOT / "roles/autoscaler/templates/unpacked.yaml.j2").read_text(encoding="utf-8")
+    checked = {"unpacked_memory": _packing.unpacked_of(machine)}
+    text = jinja2.Environment(autoescape=True).from_string(template).render(_autoscaler_checked=checked)
+    pod = yaml.safe_load(text)["spec"]["template"]
+    metadata = {"name": "unpacked-1", "namespace": "coursehub", **pod["metadata"]}
+    path = "/api/v1/namespaces/coursehub/pods/unpacked-1"
+    api.put(path, {"metadata": metadata, "spec": {**pod["spec"], "nodeName": "a"}})
+    assert run(kube, 60, mechanism="placeholder", machine=machine)["warned"] == []
+    assert _packing.seats_of(_packing.parse_machine(machine, PARAMETERS["prices"]), _packing.Guarantee(0.1, 1)) == 19
 
 
 def test_money_of_yesterday_is_not_of_today() -> None:
@@ -404,3 +453,52 @@ def test_seats_are_kept_where_no_sample_can_be(kube: Kube, api: Api) -> None:
     del api.objects[path]
     assert not any("sample" in sentence for sentence in run(kube, 1)["warned"])
     assert path in api.objects
+
+
+def test_a_run_that_died_after_its_sample_has_taken_it(kube: Kube, api: Api) -> None:
+    run(kube, -5)
+    noted = dict(api.objects[f"{STUDENTS}/configmaps/seats"])
+    run(kube)
+    api.put(f"{STUDENTS}/configmaps/seats", noted)
+    path = f"{STUDENTS}/configmaps/{_samples.name_of(TEN.date())}"
+    run(kube, 1)
+    assert len(_samples.lines(api.objects[path]).splitlines()) == 2
+    assert api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["sampled"] == TEN.isoformat()
+
+
+def test_a_run_by_hand_beside_the_schedule_loses_no_sample(kube: Kube, api: Api) -> None:
+    run(kube, -5)
+    path = f"{STUDENTS}/configmaps/{_samples.name_of(TEN.date())}"
+    before = api.objects[path]
+    run(kube)
+    # Of two at the same moment, the one that has looked before the other wrote.
+    del api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["sampled"]
+    api.answer_next("GET", path, Answer(body=before))
+    assert run(kube)["warned"][-1].endswith("was refused: the object has been modified")
+    assert len(_samples.lines(api.objects[path]).splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["", "noon", "2026-09-01T10:00:00", "{", "[1, {}]", "1e999", "-5", "nan", "ä"])
+def test_what_of_the_last_run_cant_be_read_is_absent(kube: Kube, api: Api, text: str) -> None:
+    run(kube, -1)
+    good = dict(api.objects[f"{STUDENTS}/configmaps/seats"]["data"])
+    for word in good:
+        record = {"metadata": {"name": "seats"}, "data": {**good, word: text}}
+        api.put(f"{STUDENTS}/configmaps/seats", record)
+        api.put(
+            f"{STUDENTS}/configmaps/resize", {"metadata": {"name": "resize"}, "data": {"at": text, "used_mib": text}}
+        )
+        assert run(kube)["seats"] == 450
+
+
+def test_seats_are_kept_by_a_python_that_has_no_lzma(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    # As one imports it, and nobody else's copy of it.
+    assert importlib.reload(_samples).HAS_LZMA is False
+    try:
+        told = run(kube)
+        assert told["seats"] == 450
+        assert any("was built without lzma" in sentence for sentence in told["warned"])
+    finally:
+        monkeypatch.undo()
+        importlib.reload(_samples)

@@ -117,6 +117,22 @@ def test_a_silent_node_is_told_and_only_silent_ones_are_a_failure(kube: Kube, ap
         run(kube)
 
 
+def test_a_check_without_a_server_asks_the_nodes(kube: Kube, api: Api) -> None:
+    for node in ("a", "b"):
+        api.put(f"/api/v1/nodes/{node}", {"metadata": {"name": node}})
+    # The schedule, whose account may see no nodes, has nothing to do.
+    assert run(kube)["changed"] is False
+    assert not any("/nodes" in request.path for request in api.asked)
+    silent = refused(403, "may not")
+    api.answer_next("GET", "/api/v1/nodes/b/proxy/stats/summary", silent)
+    told(api)
+    assert run(kube, check_mode=True)["silent"] == {"b": "may not"}
+    for node in ("a", "b"):
+        api.answer_next("GET", f"/api/v1/nodes/{node}/proxy/stats/summary", silent)
+    with pytest.raises(CoursehubError, match="none of 2 nodes tells what its servers use, a says: may not"):
+        run(kube, check_mode=True)
+
+
 @pytest.mark.parametrize(
     ("status", "found"),
     [
@@ -213,3 +229,15 @@ def test_what_all_use_is_kept_for_samples(kube: Kube, api: Api) -> None:
 def test_bounds_that_are_none(kube: Kube) -> None:
     with pytest.raises(CoursehubError, match="exchange them"):
         run(kube, floor="2Gi")
+
+
+@pytest.mark.parametrize("quiet", ["", "{", "[]", '{"/api/v1/namespaces/students/pods/a": "noon"}', '{"a": 1}'])
+def test_what_of_the_last_run_cant_be_read_is_absent(kube: Kube, api: Api, quiet: str) -> None:
+    pod(api, "a")
+    api.put("/api/v1/namespaces/students/configmaps/resize", {"metadata": {"name": "resize"}, "data": {"quiet": quiet}})
+    told(api, ("a", 300, 0.003))
+    assert run(kube)["resized"] == {}
+    # Idle since then.
+    told(api, ("a", 300, 0.003))
+    grant(api, "a")
+    assert list(run(kube, minutes=5)["resized"]) == ["a"]

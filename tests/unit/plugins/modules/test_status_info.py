@@ -135,3 +135,11 @@ def test_a_cluster_that_is_down_is_told_and_no_failure(hub: dict[str, Any], tmp_
 def address(kubeconfig: Path) -> str:
     text = kubeconfig.read_text(encoding="utf-8")
     return text.partition('"server": "')[2].partition('"')[0]
+
+
+def test_the_pods_that_keep_memory_free_are_told_of(hub: dict[str, Any], api: Api) -> None:
+    labels = {"app.kubernetes.io/name": "unpacked"}
+    metadata = {"name": "unpacked-1", "namespace": "ns", "labels": labels, "creationTimestamp": now()}
+    api.put("/api/v1/namespaces/ns/pods/unpacked-1", {"metadata": metadata, "status": {"phase": "Running"}})
+    (told,) = [thing for thing in status_info.run(hub)["things"] if thing["name"] == "memory kept free"]
+    assert (told["well"], told["detail"]) == (True, "on 1 of 1 nodes")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import jinja2
 import pytest
 import yaml
+from ansible.plugins.filter.core import FilterModule
+from ansible.plugins.test import core as tests_of_ansible
 
 from tests.unit.paths import ROOT
 
@@ -64,3 +66,53 @@ def test_nothing_waits_for_what_waits_for_room_and_it_goes_with_the_role() -> No
     assert keep["wait"] is False
     (remove,) = yaml.safe_load((TASKS / "absent.yml").read_text(encoding="utf-8"))
     assert keep["part"] in remove["loop"]
+
+
+@pytest.mark.parametrize(
+    ("page", "allowed", "made"),
+    [
+        ("/var/lib/coursehub-usage/usage.html", True, True),
+        # Whose mode is not ours: the file module would take the sticky bit off.
+        ("/tmp/usage.html", True, False),
+        ("~/usage.html", True, False),
+        ("usage.html", False, False),
+    ],
+)
+def test_a_page_changes_no_folder_of_others(page: str, allowed: bool, made: bool) -> None:
+    check, _count, folder, _write, _tell = yaml.safe_load((TASKS / "usage.yml").read_text(encoding="utf-8"))
+    environment = jinja2.Environment(autoescape=True)
+    environment.filters.update(FilterModule().filters())
+    environment.tests.update(tests_of_ansible.TestModule().tests())
+    told = {"coursehub_autoscaler_usage_page": page, "_autoscaler_usage_folder": "/var/lib/coursehub-usage"}
+    assert folder["ansible.builtin.file"]["path"] == "{{ _autoscaler_usage_folder }}"
+    asked = check["ansible.builtin.assert"]["that"], folder["when"]
+    assert [environment.compile_expression(one)(**told) for one in asked] == [allowed, made]
+
+
+def test_a_pool_is_applied_with_what_it_may_have_now() -> None:
+    tasks = yaml.safe_load((TASKS / "present.yml").read_text(encoding="utf-8"))
+    (look,) = [number for number, task in enumerate(tasks) if task.get("register") == "_autoscaler_now"]
+    (apply,) = [
+        number
+        for number, task in enumerate(tasks)
+        if task.get("coursehub.jupyterhub.manifests", {}).get("part") == "autoscaler"
+    ]
+    assert look < apply
+    # As runs of seats count it.
+    counted = tasks[look]["coursehub.jupyterhub.pool_limit_info"]
+    (run,) = [
+        task["coursehub.jupyterhub.seats"]
+        for task in yaml.safe_load((TASKS / "seats.yml").read_text(encoding="utf-8"))
+        if "coursehub.jupyterhub.seats" in task
+    ]
+    assert {word: counted[word] for word in counted if word != "machine"}.items() <= run.items()
+
+
+def test_who_tells_what_servers_use_may_be_away_for_a_moment() -> None:
+    (check,) = [
+        task
+        for task in yaml.safe_load((TASKS / "present.yml").read_text(encoding="utf-8"))
+        if "coursehub.jupyterhub.server_resize" in task
+    ]
+    assert (check["check_mode"], check["until"]) == (True, f"{check['register']} is success")
+    assert check["retries"] * check["delay"] >= 60

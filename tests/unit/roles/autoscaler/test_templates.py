@@ -41,7 +41,8 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
         return values[what] if plugin == "ansible.builtin.vars" else Path(what).read_text(encoding="utf-8")
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)
-    environment.filters.update(FilterModule().filters())
+    # But default: Ansible's knows the undefined of Ansible's own templates alone.
+    environment.filters |= {**FilterModule().filters(), "default": environment.filters["default"]}
     environment.tests.update(tests_of_ansible.TestModule().tests())
     variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
     is_file = environment.compile_expression(variables["_autoscaler_calendar_is_file"].strip("{} "))
@@ -65,6 +66,14 @@ def test_karpenters_pool_goes_from_nothing_to_the_limit_and_moves_nobody() -> No
     assert spec["limits"] == {"nodes": 18, "cpu": 36}
     # Else each run of seats would set others.
     assert spec["limits"] == _spend.pool_limits(18, MACHINE["cpu"])
+    # Of a day whose money is spent, as many as there are.
+    shut = objects(
+        "pool",
+        coursehub_autoscaler_engine="karpenter",
+        coursehub_autoscaler_node_class={},
+        _autoscaler_now={"nodes": 3},
+    )
+    assert shut["NodePool", "coursehub-students"]["spec"]["limits"] == _spend.pool_limits(3, MACHINE["cpu"])
     assert spec["disruption"]["consolidationPolicy"] == "WhenEmpty"
     template = spec["template"]
     assert template["metadata"]["labels"] == _warm.POOL
@@ -130,13 +139,16 @@ def test_a_part_of_each_node_is_kept_free_by_a_pod_that_nobody_moves() -> None:
     found = objects("unpacked", _autoscaler_checked={"unpacked_memory": 1363148800})
     ((_kind, item),) = found.items()
     assert _warm.keeps_room(item)
+    # A new one finds the old one's place taken by students.
+    assert item["spec"]["updateStrategy"] == {"type": "OnDelete"}
     spec = item["spec"]["template"]["spec"]
     assert spec["nodeSelector"] == _warm.POOL
     # On the node before it takes students, and of their priority, so that neither moves the other.
     assert spec["tolerations"] == [{"operator": "Exists"}]
     assert "priorityClassName" not in spec
     (container,) = spec["containers"]
-    assert container["resources"] == {"requests": {"cpu": "1m", "memory": "1363148800"}}
+    # No core: seats take all of a node.
+    assert container["resources"] == {"requests": {"memory": "1363148800"}}
     assert container["image"] == "tools:1"
     known = {"_autoscaler_checked": {"unpacked_memory": 1}, "coursehub_hub_singleuser_image": "course:2"}
     (item,) = objects("unpacked", **known).values()
@@ -215,3 +227,13 @@ def test_the_schedule_may_touch_only_what_it_makes() -> None:
         pool = found["ClusterRole", "coursehub-seats"]["rules"][1:]
         assert [name for rule in pool for name in rule["resourceNames"]] == pools
         assert all(rule["verbs"] == ["get", "patch"] for rule in pool)
+        # Of a pool its limits.
+        held = [found.get((f"ValidatingAdmissionPolicy{what}", "coursehub-seats")) for what in ("", "Binding")]
+        assert [one is not None for one in held] == [bool(pools)] * 2
+        if held[0] and held[1]:
+            assert held[1]["spec"] == {"policyName": "coursehub-seats", "validationActions": ["Deny"]}
+            (who,) = held[0]["spec"]["matchConditions"]
+            account = found["ServiceAccount", "seats"]["metadata"]
+            assert f"'system:serviceaccount:{account['namespace']}:{account['name']}'" in who["expression"]
+            (one,) = held[0]["spec"]["validations"]
+            assert "object.spec.all(field, field == 'limits'" in one["expression"]

@@ -44,18 +44,23 @@ def start(name: str, file: Path, **arguments: Any) -> subprocess.Popen[str]:
 
 
 def _run(command: str, *words: str, seconds: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).parent / command), *words],
-        cwd=ROOT,
-        # Molecule forces colours on all that runs under it; what is read here must have none.
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/installed"),
-            "ANSIBLE_FORCE_COLOR": "0",
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds,
-    )
+    try:
+        return subprocess.run(
+            [str(Path(sys.executable).parent / command), *words],
+            cwd=ROOT,
+            # Molecule forces colours on all that runs under it; what is read here must have none.
+            env={
+                **os.environ,
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/installed"),
+                "ANSIBLE_FORCE_COLOR": "0",
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as late:
+        # Bytes, although text was asked for.
+        said = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else late.stdout or ""
+        raise AssertionError(f"{command} did not end in {seconds:.0f} s; it said last: {said[-4000:]}") from late

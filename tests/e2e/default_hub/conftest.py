@@ -50,9 +50,12 @@ def load(url: str) -> Iterator[Load]:
 
 @pytest.fixture(autouse=True)
 def _all_is_well_again(load: Load, cluster: Cluster) -> Iterator[None]:
-    """Wait for what comes back by itself; then those whose servers are gone start them again."""
+    """Wait for what comes back by itself; then those whose servers are gone start them again.
+
+    Without routes nobody can: the hub writes them anew within five minutes.
+    """
     yield
     seconds_until(well_again(cluster, NAMESPACE), 600)
     for student in load.students:
         if not works(student):
-            start_again(student, time.monotonic() + 180)
+            start_again(student, time.monotonic() + 420)

@@ -129,12 +129,18 @@ class Course:
             self._cluster.delete("apps/v1", "Deployment", "seats-placeholder", STUDENTS, propagationPolicy="Foreground")
         if self._cluster.kube.get("v1", "ConfigMap", _warm.NAME, STUDENTS):
             self._cluster.delete("v1", "ConfigMap", _warm.NAME, STUDENTS)
-        for claim in self._cluster.kube.list("karpenter.sh/v1", "NodeClaim"):
+        # The provider makes a node that registers later even where its claim has gone meanwhile, and nobody removes that.
+        claims = self._cluster.wait("karpenter.sh/v1", "NodeClaim", None, _have_nodes, SCALE_S)
+        for claim in claims:
             self._cluster.kube.delete("karpenter.sh/v1", "NodeClaim", claim["metadata"]["name"])
         for kind, namespace in (("PersistentVolumeClaim", STUDENTS), ("PersistentVolume", None)):
             for item in self._cluster.kube.list("v1", kind, namespace, labelSelector="tests=fake-disk"):
                 self._cluster.kube.delete("v1", kind, item["metadata"]["name"], namespace)
         self.wait_nodes(0, 90)
+
+
+def _have_nodes(claims: list[Object]) -> bool:
+    return all(one.get("status", {}).get("nodeName") or one["metadata"].get("deletionTimestamp") for one in claims)
 
 
 def _takes_students(node: Object) -> bool:

@@ -129,7 +129,7 @@ class Course:
             self._cluster.delete("apps/v1", "Deployment", "seats-placeholder", STUDENTS, propagationPolicy="Foreground")
         if self._cluster.kube.get("v1", "ConfigMap", _warm.NAME, STUDENTS):
             self._cluster.delete("v1", "ConfigMap", _warm.NAME, STUDENTS)
-        # The provider makes a node that registers later even where its claim has gone meanwhile: nobody would remove it.
+        # The provider makes a node that registers late even where its claim has gone meanwhile: nobody would remove it.
         deadline = time.monotonic() + SCALE_S
         for claim in self._cluster.kube.wait("karpenter.sh/v1", "NodeClaim", None, _have_nodes, deadline):
             self._cluster.kube.delete("karpenter.sh/v1", "NodeClaim", claim["metadata"]["name"])

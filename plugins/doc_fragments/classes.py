@@ -48,7 +48,7 @@ requirements:
   - python-dateutil (Python library)
 """
 
-    POOL = r"""
+    SERVER = r"""
 options:
   memory:
     description: The memory that a server asks for when it starts.
@@ -58,6 +58,10 @@ options:
     description: The cores that a server asks for when it starts.
     type: str
     required: true
+"""
+
+    POOL = r"""
+options:
   machine:
     description: >-
       The students' machines. C(type), which O(prices) must have; C(cpu) and C(memory), what pods may take of one;

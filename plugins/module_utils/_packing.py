@@ -34,9 +34,12 @@ MOST_UNPACKED = 0.5
 # A kubelet takes 110 pods unless it is told otherwise, and has some of the cluster's own.
 PODS = 100
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
+MACHINE_ARGUMENTS: dict[str, dict[str, Any]] = {
     "machine": {"type": "dict", "required": True},
     "prices": {"type": "dict", "required": True},
+}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **MACHINE_ARGUMENTS,
     "memory": {"type": "str", "required": True},
     "cpu": {"type": "str", "required": True},
 }

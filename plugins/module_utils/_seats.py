@@ -24,13 +24,16 @@ WARN_AT = 0.8
 # The rate is taken of so long a span before now: two students in it are no rush, and a rush is over soon.
 RATE_S = 600.0
 
+LIMIT_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "core_nodes": {"type": "int", "required": True},
+    "limit_nodes": {"type": "int", "required": True},
+    "limit_spend": {"type": "float", "required": True},
+}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "early_s": {"type": "int", "default": 300},
     "peak_s": {"type": "int", "default": 900},
     "share": {"type": "float", "default": 1.0},
-    "core_nodes": {"type": "int", "required": True},
-    "limit_nodes": {"type": "int", "required": True},
-    "limit_spend": {"type": "float", "required": True},
+    **LIMIT_ARGUMENTS,
 }
 
 

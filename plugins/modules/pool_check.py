@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.classes
   - coursehub.jupyterhub.classes.pool
+  - coursehub.jupyterhub.classes.server
 options:
   spend_ends_growth:
     description: Whether no node is added when O(limit_spend) is reached. Without it only warm seats end.

@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.classes.pool
 attributes:
   diff_mode:
     support: none
@@ -25,26 +26,6 @@ options:
   namespace:
     description: The students' namespace.
     type: str
-    required: true
-  machine:
-    description: The students' machines, as M(coursehub.jupyterhub.seats) takes them.
-    type: dict
-    required: true
-  prices:
-    description: The price of an hour of a node, by type. It must have the machine's.
-    type: dict
-    required: true
-  core_nodes:
-    description: How many nodes the core pool has.
-    type: int
-    required: true
-  limit_nodes:
-    description: How many nodes there may be at most, the core pool's among them.
-    type: int
-    required: true
-  limit_spend:
-    description: How much a day may cost at most, in whatever O(prices) is in.
-    type: float
     required: true
 """
 
@@ -105,9 +86,8 @@ def main() -> None:
         argument_spec={
             **_kube.CONNECTION_ARGUMENTS,
             "namespace": {"type": "str", "required": True},
-            **{word: {"type": "dict", "required": True} for word in ("machine", "prices")},
-            **{word: {"type": "int", "required": True} for word in ("core_nodes", "limit_nodes")},
-            "limit_spend": {"type": "float", "required": True},
+            **_packing.MACHINE_ARGUMENTS,
+            **_seats.LIMIT_ARGUMENTS,
         },
         supports_check_mode=True,
     )

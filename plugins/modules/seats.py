@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes.attributes
   - coursehub.jupyterhub.classes
   - coursehub.jupyterhub.classes.pool
+  - coursehub.jupyterhub.classes.server
 options:
   namespace:
     description: The students' namespace.

@@ -94,7 +94,8 @@ class CourseProxy(TraefikRedisProxy):
         yield self.app.hub.routespec, self.hub.host, {"hub": True}
         for user in list(self.app.users.values()):
             for name, spawner in list(user.spawners.items()):
-                if spawner.server and (spawner.ready or spawner.pending == "check"):
+                # One without an address is being started.
+                if spawner.server and spawner.server.ip and (spawner.ready or spawner.pending == "check"):
                     yield spawner.proxy_spec, spawner.server.host, {"user": user.name, "server_name": name}
         for service in self.app._service_map.values():
             if service.server:

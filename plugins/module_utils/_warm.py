@@ -30,8 +30,6 @@ _PLACEHOLDER = {"app.kubernetes.io/name": "seats-placeholder"}
 # Of templates/unpacked.yaml.j2 of the role.
 _UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
-# A run that was longer ago says nothing of the money that was spent since; the nodes may have been away.
-_LONGEST = timedelta(minutes=15)
 # A node boots in one or two. The hub gives a start up after five and removes its pod (coursehub_hub_start_timeout), so
 # only before that is somebody seen who waits; and runs are a minute apart.
 _WAIT_LATE = timedelta(minutes=3)
@@ -207,18 +205,21 @@ def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
     ]
 
 
-def spent(kept: Mapping[str, str], now: datetime, nodes: int, price: float) -> float:
+def spent(kept: Mapping[str, str], now: datetime, nodes: Iterable[Object], core: int, price: float) -> float:
     """Return the money of today (UTC), from what the last run kept and the nodes that are there now.
 
-    ``price`` is of a node an hour. Where the last run was too long ago, that time counts for a quarter of an hour;
-    where nothing that can be read was kept, the day begins now.
+    ``price`` is of a node an hour. Each of the pool's ``nodes`` counts since the last run, or since it was made; the
+    ``core`` nodes were there all the time. So no run that fails makes a day cheap: one node less is counted for each
+    that came and went between two runs. Where nothing that can be read was kept, the day begins now.
     """
     last, counted = _kept.moment(kept.get("at")), _kept.number(kept.get("spent"))
     if last is None or counted is None:
         return 0.0
     since = max(last, now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
     before = counted if last.astimezone(UTC).date() == now.astimezone(UTC).date() else 0.0
-    return before + min(now - since, _LONGEST) / timedelta(hours=1) * nodes * price
+    made = [datetime.fromisoformat(node["metadata"]["creationTimestamp"]) for node in nodes]
+    spans = [now - max(since, one) for one in (*made, *[since] * core)]
+    return before + sum(max(0.0, span / timedelta(hours=1)) for span in spans) * price
 
 
 def buffer(namespace: str, seats: int, guarantee: _packing.Guarantee, image: str) -> list[Object]:

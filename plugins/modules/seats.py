@@ -167,8 +167,7 @@ class Run:
         kept = (self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace) or {}).get("data") or {}
         pods = self._kube.list("v1", "Pod")
         nodes = self._kube.list("v1", "Node", labelSelector=_warm.POOL_SELECTOR)
-        paid = len(nodes) + self._limits.core
-        money = _warm.spent(kept, now, paid, self._machine.price)
+        money = _warm.spent(kept, now, nodes, self._limits.core, self._machine.price)
         # First of all: whatever fails after it, a pool is shut no longer than it must be.
         pool, unlimited = self._limit_pool(len(nodes), money)
         last_good = _calendar.of_data(_kept.parsed(kept.get("calendar")))

@@ -55,12 +55,19 @@ def run(kube: Kube, minutes: float = 0, check_mode: bool = False, **changed: Any
     return seats.Run(kube, {**PARAMETERS, **changed}, check_mode)(TEN + timedelta(minutes=minutes))
 
 
-def node(api: Api, name: str, ready: str = "True", pods: str = "110", taint: str = "") -> None:
+def node(
+    api: Api,
+    name: str,
+    ready: str = "True",
+    pods: str = "110",
+    taint: str = "",
+    made: datetime = TEN - timedelta(days=1),
+) -> None:
     taints = [{"key": key, "effect": "NoSchedule"} for key in (_warm.TOLERATION["key"], taint) if key]
     api.put(
         f"/api/v1/nodes/{name}",
         {
-            "metadata": {"name": name, "labels": dict(_warm.POOL)},
+            "metadata": {"name": name, "labels": dict(_warm.POOL), "creationTimestamp": made.isoformat()},
             "spec": {"taints": taints},
             "status": {
                 "allocatable": {"cpu": "1900m", "memory": "13Gi", "pods": pods},
@@ -400,10 +407,22 @@ def test_what_keeps_a_part_of_a_node_free_takes_no_seat_that_is_counted(kube: Ku
 def test_money_of_yesterday_is_not_of_today() -> None:
     kept = {"at": "2026-08-31T23:50:00+00:00", "spent": "100"}
     midnight = datetime(2026, 9, 1, 0, 6, tzinfo=UTC)
-    assert _warm.spent(kept, midnight, 10, 1.0) == pytest.approx(1.0)
-    assert _warm.spent({}, midnight, 10, 1.0) == 0
-    # A run that was away for hours does not know what was there meanwhile.
-    assert _warm.spent({**kept, "at": "2026-09-01T00:00:00+00:00"}, TEN, 4, 1.0) == pytest.approx(101.0)
+    assert _warm.spent(kept, midnight, [], 10, 1.0) == pytest.approx(1.0)
+    assert _warm.spent({}, midnight, [], 10, 1.0) == 0
+    assert _warm.spent({**kept, "at": "2026-09-01T00:00:00+00:00"}, midnight, [], 10, 1.0) == pytest.approx(101.0)
+
+
+def test_hours_without_a_run_cost_what_is_there_as_long_as_it_is(kube: Kube, api: Api) -> None:
+    run(kube)
+    for number in range(20):
+        node(api, f"old-{number}")
+    node(api, "new", made=TEN + timedelta(hours=7))
+    # Of a clock that is ahead.
+    node(api, "next", made=TEN + timedelta(hours=9))
+    # The schedule was broken for eight hours: two nodes of the core and twenty for all of them, one for the last.
+    assert run(kube, 8 * 60)["spent"] == (8 * 22 + 1) * 0.5
+    # And of another day for what is of that.
+    assert run(kube, 16 * 60)["spent"] == 2 * (22 + 2) * 0.5
 
 
 def test_a_sample_is_kept_every_five_minutes_and_can_be_read_again(kube: Kube, api: Api, kubeconfig: Path) -> None:

@@ -216,6 +216,49 @@ def test_money_is_counted_from_run_to_run_and_a_limit_ends_growth(kube: Kube, ap
     assert "alert: growth ends at a limit" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
 
 
+def events(api: Api) -> list[tuple[str, str, str]]:
+    """Take the Events that there are."""
+    paths = [path for path in api.objects if path.startswith(f"{STUDENTS}/events/")]
+    found = [api.objects.pop(path) for path in paths]
+    assert {one["involvedObject"]["name"] for one in found} <= {_warm.NAME}
+    return [(one["type"], one["reason"], one["message"]) for one in found]
+
+
+def test_an_alert_is_an_event_when_it_begins_and_when_it_is_over(kube: Kube, api: Api) -> None:
+    run(kube, -10, limit_nodes=5, check_mode=True)
+    assert events(api) == []
+    (told,) = run(kube, -1, limit_nodes=5)["alerts"]
+    assert events(api) == [("Warning", "Alert", f"alert: {told}")]
+    read(api)
+    server(api, "jupyter-alice", "a", TEN - timedelta(seconds=90))
+    # Of 449 seats now, for who is there.
+    assert run(kube, limit_nodes=5)["alerts"] not in ([], [told])
+    assert events(api) == []
+    assert run(kube, 40)["alerts"] == []
+    assert events(api) == [("Normal", "Well", "what was said of seats is over")]
+    run(kube, 41)
+    assert events(api) == []
+
+
+def test_a_run_that_may_make_no_event_keeps_seats_and_says_so(kube: Kube, api: Api) -> None:
+    api.answer_next("POST", f"{STUDENTS}/events", refused(403, "may not"))
+    told = run(kube, limit_nodes=5)
+    assert told["warned"] == ["no Event could be made of what is said: may not"]
+    assert "no Event" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+
+
+def test_what_is_said_in_two_lines_is_said_once(kube: Kube, api: Api) -> None:
+    node(api, "a")
+    server(api, "jupyter-alice", "", TEN - timedelta(minutes=9))
+    waits = {"type": "PodScheduled", "status": "False", "message": "no room:\n1 node(s) were full"}
+    api.objects[f"{STUDENTS}/pods/jupyter-alice"]["status"] = {"phase": "Pending", "conditions": [waits]}
+    run(kube)
+    assert len(events(api)) == 1
+    read(api)
+    run(kube, 1)
+    assert events(api) == []
+
+
 POOL = "/apis/karpenter.sh/v1/nodepools/coursehub-students"
 
 

@@ -19,9 +19,9 @@ _MOST = 1024
 def of_change(about: Object, before: Sequence[str], said: Sequence[str], now: datetime) -> list[Object]:
     """Return an Event for each sentence that the last run did not say, and one where it said some and this one none.
 
-    ``about`` is a reference to the object that they are of, which has a namespace. Sentences begin with a word that says
-    what they are, as in ``alert: ``. One that differs by its numbers alone is no new one: money and students who wait
-    are others each minute.
+    ``about`` is a reference to the object that they are of, which has a namespace. Sentences begin with a word that
+    says what they are, as in ``alert: ``. One that differs by its numbers alone is no new one: money is another one
+    each minute.
     """
     known = set(map(_bare, before))
     told = [(one.partition(": ")[0].capitalize(), one) for one in said if _bare(one) not in known]

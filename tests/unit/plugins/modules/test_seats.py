@@ -496,6 +496,8 @@ def test_a_sample_is_kept_every_five_minutes_and_can_be_read_again(kube: Kube, a
             "namespace": "students",
             "samples": None,
             "since": "2026-09-01",
+            "until": "2026-09-01",
+            "time_zone": "UTC",
             "prices": {"small": 0.5},
         }
     )

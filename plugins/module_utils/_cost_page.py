@@ -57,7 +57,7 @@ def page(told: _cost.Usage, result: Mapping[str, Any], zone: ZoneInfo) -> str:
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>How the cluster was used</title>',
             f"<style>{_STYLE}</style><h1>How the cluster was used</h1>",
             _table(rows),
-            f"<p>By the clock of {escape(zone.key)}.</p>",
+            f"<p>The plots are by the clock of {escape(zone.key)}.</p>",
             "<h2>Seats and servers, and nodes by the scale on the right</h2>",
             plot({"seats": seats, "servers": servers}, clock, right={"nodes": nodes}, steps=True),
             "<h2>GiB of memory that servers ask for, and have in use where somebody looked</h2>",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
+from statistics import median_low
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kept, _packing, _seats
@@ -33,7 +34,8 @@ _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
 # A node boots in one or two. The hub gives a start up after five and removes its pod (coursehub_hub_start_timeout), so
 # only before that is somebody seen who waits; and runs are a minute apart.
 _WAIT_LATE = timedelta(minutes=3)
-# Longer than the seats of a class are warm, and than a rate is taken of.
+# Longer than the seats of a class are warm, and than a rate is taken of. What a node took to boot is looked at as long:
+# one that was away since then has a new time at which it became ready.
 _REMEMBERED = timedelta(hours=1)
 
 
@@ -203,6 +205,36 @@ def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
         f"{len(late)} students have waited for a node for more than {_WAIT_LATE // timedelta(minutes=1)} minutes, the"
         f" first is {first}: {message}"
     ]
+
+
+def slow(nodes: Iterable[Object], now: datetime, boot_s: float) -> list[str]:
+    """Return a sentence where half of the nodes that came within the last hour were not ready within ``boot_s``.
+
+    A node is there when its kubelet registers. What it took to order and to start the machine is before that and not
+    seen, so they are at least as late. Half of them, since one that was away for a moment has become ready late too.
+    """
+    took = []
+    for node in nodes:
+        made = datetime.fromisoformat(node["metadata"]["creationTimestamp"])
+        ready = _ready_since(node)
+        seconds = ((ready or now) - made).total_seconds()
+        # One that is not ready yet is no answer before it is late.
+        if now - made < _REMEMBERED and (ready or seconds > boot_s):
+            took.append(seconds)
+    if not took or median_low(took) <= boot_s:
+        return []
+    return [
+        f"of {len(took)} nodes that came within the last hour half took {median_low(took):.0f} s or more from when they"
+        f" registered until they were ready, and boot_s is {boot_s:g}, so seats are warm too late: set it to what a"
+        " node takes from its order on, which is more"
+    ]
+
+
+def _ready_since(node: Object) -> datetime | None:
+    for one in node["status"].get("conditions") or []:
+        if one["type"] == "Ready" and one["status"] == "True" and one.get("lastTransitionTime"):
+            return datetime.fromisoformat(one["lastTransitionTime"])
+    return None
 
 
 def spent(kept: Mapping[str, str], now: datetime, nodes: Iterable[Object], core: int, price: float) -> float:

@@ -106,7 +106,7 @@ spent:
   returned: success
   sample: 12.4
 warned:
-  description: What is near a limit.
+  description: What is near a limit, or otherwise than the parameters say.
   type: list
   elements: str
   returned: success
@@ -198,10 +198,11 @@ class Run:
         servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
+        slow = _warm.slow(nodes, now, self._policy.boot_s)
         sampled, unkept = self._sample(_kept.moment(kept.get("sampled")), now, nodes, servers)
         # Of money near its end the plan speaks where nothing else ends growth.
         near = _spend.warnings(self._limits, money) if plan.alerts else []
-        warned = [*plan.warnings, *near, *unread, *small, *unkept]
+        warned = [*plan.warnings, *near, *unread, *small, *slow, *unkept]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),

@@ -151,7 +151,7 @@ def test_the_page_has_nodes_beside_seats_by_the_clock_of_the_course() -> None:
     words = re.findall(r">([^<>]+)</text>", plot)
     # Ten is noon there; 16 seats and two nodes at most.
     assert words == ["09-01 12:00", "0", "16", "seats", "servers", "2", "nodes"]
-    assert "By the clock of Europe/Berlin" in page
+    assert "by the clock of Europe/Berlin" in page
     lines = [[tuple(map(float, at.split(","))) for at in one.split()] for one in re.findall(r'points="([^"]+)"', plot)]
     top, bottom = _cost_page.MARGIN, _cost_page.HEIGHT - _cost_page.MARGIN
     # One node, two, one, none, each until the next sample, by their own scale.

@@ -405,6 +405,36 @@ def test_students_who_wait_too_long_for_a_node_are_told_of(kube: Kube, api: Api)
     assert f"alert: {told}" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
 
 
+def booted(api: Api, name: str, made: datetime, seconds: float | None) -> None:
+    """Put a node that became ready so many seconds after it registered, or is not yet."""
+    node(api, name, ready="False" if seconds is None else "True", made=made)
+    (condition,) = api.objects[f"/api/v1/nodes/{name}"]["status"]["conditions"]
+    condition["lastTransitionTime"] = (made + timedelta(seconds=seconds or 0)).isoformat()
+
+
+def test_nodes_that_take_longer_than_said_are_told_of(kube: Kube, api: Api) -> None:
+    def said(minutes: float = 0, boot_s: int = 90) -> Any:
+        return run(kube, minutes, mechanism="placeholder", boot_s=boot_s)["warned"]
+
+    half = TEN - timedelta(minutes=30)
+    # As fast as said; one that was away since; and one whose machine has only just started.
+    booted(api, "a", half, 90)
+    booted(api, "b", half, 1200)
+    booted(api, "c", TEN - timedelta(seconds=80), None)
+    assert said() == []
+    booted(api, "d", half, 91)
+    (told,) = said()
+    assert told.startswith("of 3 nodes that came within the last hour half took 91 s or more")
+    assert "boot_s is 90" in told
+    assert said(boot_s=91) == []
+    # It is late by now.
+    del api.objects["/api/v1/nodes/d"]
+    (told,) = said(1)
+    assert told.startswith("of 3 nodes that came within the last hour half took 140 s")
+    # A day later nobody can tell a boot from a node that was away.
+    assert said(24 * 60) == []
+
+
 def test_a_machine_that_is_smaller_than_said_is_told(kube: Kube, api: Api) -> None:
     node(api, "a")
     assert run(kube, 60)["warned"] == []

@@ -62,6 +62,11 @@ def _is(pod: Object, labels: Mapping[str, str]) -> bool:
     return labels.items() <= (pod["metadata"].get("labels") or {}).items()
 
 
+def is_for_students(node: Object) -> bool:
+    """Tell whether a node is of the students' pool."""
+    return _is(node, POOL)
+
+
 def is_server(item: Object) -> bool:
     """Tell whether a pod is a student's server."""
     return _is(item, _SERVER)
@@ -204,6 +209,19 @@ def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
     return [
         f"{len(late)} students have waited for a node for more than {_WAIT_LATE // timedelta(minutes=1)} minutes, the"
         f" first is {first}: {message}"
+    ]
+
+
+def core_short(others: int, core: int) -> list[str]:
+    """Return a sentence where the cluster has fewer nodes beside the students' than the core pool is said to have.
+
+    Of more nothing is said: they may be another pool's, of which nobody here knows what it is for.
+    """
+    if others >= core:
+        return []
+    return [
+        f"{others} nodes are not of the students' pool, and core_nodes is {core}: hub and proxy have fewer than they"
+        " are to have. Give the core pool a fixed size, never zero and without an autoscaler, or set core_nodes to its size"
     ]
 
 

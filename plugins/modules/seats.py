@@ -170,7 +170,8 @@ class Run:
         record = self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace)
         kept = (record or {}).get("data") or {}
         pods = self._kube.list("v1", "Pod")
-        nodes = self._kube.list("v1", "Node", labelSelector=_warm.POOL_SELECTOR)
+        everywhere = self._kube.list("v1", "Node")
+        nodes = [node for node in everywhere if _warm.is_for_students(node)]
         money = _warm.spent(kept, now, nodes, self._limits.core, self._machine.price)
         # First of all: whatever fails after it, a pool is shut no longer than it must be.
         pool, unlimited = self._limit_pool(len(nodes), money)
@@ -199,10 +200,11 @@ class Run:
         alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
         slow = _warm.slow(nodes, now, self._policy.boot_s)
+        short = _warm.core_short(len(everywhere) - len(nodes), self._limits.core)
         sampled, unkept = self._sample(_kept.moment(kept.get("sampled")), now, nodes, servers)
         # Of money near its end the plan speaks where nothing else ends growth.
         near = _spend.warnings(self._limits, money) if plan.alerts else []
-        warned = [*plan.warnings, *near, *unread, *small, *slow, *unkept]
+        warned = [*plan.warnings, *near, *unread, *small, *slow, *short, *unkept]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),

@@ -55,6 +55,16 @@ def run(kube: Kube, minutes: float = 0, check_mode: bool = False, **changed: Any
     return seats.Run(kube, {**PARAMETERS, **changed}, check_mode)(TEN + timedelta(minutes=minutes))
 
 
+@pytest.fixture(autouse=True)
+def core(api: Api) -> list[str]:
+    """The nodes of the core pool, by path."""
+    paths = [f"/api/v1/nodes/core-{number}" for number in range(PARAMETERS["core_nodes"])]
+    for path in paths:
+        # Hub and proxy are there, and nobody looks at more of it.
+        api.put(path, {"metadata": {"name": path.rpartition("/")[2], "labels": {}}, "spec": {}, "status": {}})
+    return paths
+
+
 def node(
     api: Api,
     name: str,
@@ -199,10 +209,23 @@ def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, api: Api, tmp_pat
     assert "can't be had" in run(kube, calendar=str(tmp_path / "gone"), classes=[])["calendar_problem"]
 
 
-def test_check_mode_writes_nothing(kube: Kube, api: Api) -> None:
+def test_check_mode_writes_nothing(kube: Kube, api: Api, core: list[str]) -> None:
     told = run(kube, check_mode=True)
     assert (told["changed"], told["seats"]) == (True, 450)
-    assert not api.objects
+    assert list(api.objects) == core
+
+
+def test_a_core_pool_that_is_smaller_than_said_is_warned_of(kube: Kube, api: Api, core: list[str]) -> None:
+    # The students' nodes are none of it, whatever else is.
+    node(api, "a")
+    api.put("/api/v1/nodes/gpu", {"metadata": {"name": "gpu", "labels": {"pool": "gpu"}}, "spec": {}, "status": {}})
+    assert run(kube)["warned"] == []
+    for path in core:
+        del api.objects[path]
+    (told,) = run(kube, mechanism="placeholder")["warned"]
+    assert told.startswith("1 nodes are not of the students' pool, and core_nodes is 2")
+    assert f"warning: {told}" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+    assert run(kube, mechanism="placeholder", core_nodes=1)["warned"] == []
 
 
 def test_money_is_counted_from_run_to_run_and_a_limit_ends_growth(kube: Kube, api: Api) -> None:

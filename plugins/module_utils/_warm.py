@@ -221,7 +221,7 @@ def core_short(others: int, core: int) -> list[str]:
         return []
     return [
         f"{others} nodes are not of the students' pool, and core_nodes is {core}: hub and proxy have fewer than they"
-        " are to have. Give the core pool a fixed size, never zero and without an autoscaler, or set core_nodes to its size"
+        " are to have. Give the core pool a fixed size, never zero and without an autoscaler, or set core_nodes to that"
     ]
 
 

@@ -43,6 +43,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no pool": ({**HUB, "coursehub_hub_server_pool": ""}, "so no server would ever run on a node of the pool"),
     "no scheduler": ({**HUB, "coursehub_hub_server_scheduler": "coursehub-packing"}, "set both or none"),
+    "rare": ({"coursehub_autoscaler_schedule": "0 * * * *"}, "does not come every 5 minutes of every day"),
+    "rare in the lab": ({"coursehub_autoscaler_engine": "kwok", "coursehub_autoscaler_schedule": "0 0 29 2 *"}, ""),
     "unused scheduler": ({**HUB, "coursehub_autoscaler_scheduler_image": "kube-scheduler:1"}, "set both or none"),
 }
 

@@ -91,9 +91,11 @@ class Outcomes:
             return None
         account = self._accounts[disk.claim]
         before = _exports.record_of(disk)
-        # The export is the one that was proven then. With look others may have been at work in it since.
-        unchanged = told.get("outcome") == "unchanged"
-        verified_at = before.verified_at if unchanged and before and not self._parameters["look"] else ""
+        # Unchanged is against the exporter's last run, of which we may have heard nothing: a proof is of one list. With
+        # look others may have been at work in the export since.
+        list_md5, unchanged = str(told.get("list_md5") or ""), told.get("outcome") == "unchanged"
+        proven = before is not None and unchanged and list_md5 != "" and list_md5 == before.list_md5
+        verified_at = before.verified_at if before is not None and proven and not self._parameters["look"] else ""
         gone = ([EXPORTED] if unchanged else []) + ([VERIFIED] if verified_at else [])
         outcome.done = [one for one in outcome.done if one not in gone]
         return _exports.Record(
@@ -108,6 +110,7 @@ class Outcomes:
             problems=outcome.problems_count,
             shape=self._shape(account),
             verified_at=verified_at,
+            list_md5=list_md5,
         )
 
     def verified(self, disk: _disks.Disk, told: Object) -> bool:

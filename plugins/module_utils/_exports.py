@@ -44,6 +44,8 @@ class Record:
     # What stands for the parameters that it was made with.
     shape: str
     verified_at: str = ""
+    # What stands for the list in Drive that is of this snapshot, empty where the exporter did not tell.
+    list_md5: str = ""
 
     def annotation(self) -> Object:
         """Return what writes the record on the disk's claim."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -40,12 +41,20 @@ RECORDS = st.builds(
     problems=st.integers(0),
     shape=st.text(),
     verified_at=st.sampled_from(["", MOMENT]),
+    list_md5=st.text(),
 )
 
 
 @given(record=RECORDS)
 def test_what_is_written_on_a_disk_is_read_again(record: _exports.Record) -> None:
     assert _exports.record_of(disk(record)) == record
+
+
+def test_a_record_that_was_written_before_lists_were_told_is_read() -> None:
+    item = claim("ann")
+    told = {name: value for name, value in vars(RECORD).items() if name != "list_md5"}
+    item["metadata"]["annotations"][_disks.DRIVE_EXPORT_ANNOTATION] = json.dumps(told)
+    assert _exports.record_of(_disks.disk(item)) == RECORD
 
 
 @given(text=st.text())

@@ -98,9 +98,10 @@ class Outcomes:
         verified_at = before.verified_at if before is not None and proven and not self._parameters["look"] else ""
         gone = ([EXPORTED] if unchanged else []) + ([VERIFIED] if verified_at else [])
         outcome.done = [one for one in outcome.done if one not in gone]
+        taken, shape = shot.taken.isoformat(timespec="seconds"), self._shape(account)
         return _exports.Record(
-            snapshot=shot.name,
-            taken=shot.taken.isoformat(timespec="seconds"),
+            snapshot="" if _exports.may_pass(outcome.problems_count, taken, shape, before) else shot.name,
+            taken=taken,
             exported_at=now.isoformat(timespec="seconds"),
             account=outcome.account,
             name=account.name,
@@ -108,7 +109,7 @@ class Outcomes:
             files=outcome.files,
             bytes=outcome.bytes,
             problems=outcome.problems_count,
-            shape=self._shape(account),
+            shape=shape,
             verified_at=verified_at,
             list_md5=list_md5,
         )

@@ -30,7 +30,10 @@ _SHAPING = ("owner", "folder", "exclude", "bundle", "prune")
 
 @dataclass(frozen=True)
 class Record:
-    """The last good export of a disk: of which snapshot, taken when, where to, and when it was last proven."""
+    """The last good export of a disk: of which snapshot, taken when, where to, and when it was last proven.
+
+    ``snapshot`` is empty where the next run is to export the disk again, whether there is a newer snapshot or not.
+    """
 
     snapshot: str
     taken: str
@@ -59,6 +62,16 @@ def record_of(disk: Disk) -> Record | None:
         return Record(**json.loads(disk.drive_export))
     except (ValueError, TypeError):
         return None
+
+
+def may_pass(problems: int, taken: str, wanted_shape: str, before: Record | None) -> bool:
+    """Tell whether an export of a snapshot, by when it was taken, is worth another try for its problems.
+
+    A disk that could not be read, or a file that came to Drive as it was not sent, may do next time; a name that Drive
+    does not take never does. What is there twice stays: such a home is exported once more, not each night.
+    """
+    told = before is not None and (before.taken, before.shape, before.problems) == (taken, wanted_shape, problems)
+    return problems > 0 and not told
 
 
 def shape(parameters: Mapping[str, Any], account: Account) -> str:

@@ -332,6 +332,53 @@ def test_new_exports_are_proven_when_asked(course: Course) -> None:
     assert course.run(verify=True)["changed"] is False
 
 
+@pytest.mark.parametrize(
+    ("more", "again"),
+    [
+        ({"outcome": "failed"}, ["bob"]),
+        # Drive refused, or the pod was lost: nobody knows what the export is.
+        ({"outcome": "stopped", "treatment": "student"}, []),
+        ({"outcome": ""}, []),
+    ],
+)
+def test_an_export_whose_proof_failed_is_made_again(course: Course, more: Object, again: list[str]) -> None:
+    """By the same snapshot: a student who has left gets no newer one."""
+    course.run()
+    course.jobs.answer = refusing("bob", "the export in Drive is not as its list says", "verify", **more)
+    assert [one["student"] for one in course.run(verify=True)["failures"]] == ["bob"]
+    course.jobs.answer = told
+    course.jobs.made.clear()
+    result = course.run(verify=True)
+    assert (course.jobs.students("export"), course.jobs.students("verify")) == (again, ["bob"])
+    assert (result["exported"], result["verified"], result["failures"]) == (len(again), 1, [])
+    assert course.run(verify=True)["changed"] is False
+
+
+def test_a_failed_proof_that_can_t_be_noted_is_told_all_the_same(course: Course) -> None:
+    course.run()
+    course.jobs.answer = refusing("bob", "it is not as its list says", "verify", outcome="failed")
+    course.api.answer_next("PATCH", f"{CLAIMS}/disk-bob", refused(403, "no right"))
+    (failed,) = course.run(verify=True, students=["bob"], all_students=False)["failures"]
+    assert failed["failed"] == "it is not as its list says, and that can't be noted on the disk: no right"
+
+
+def test_problems_have_one_more_try_and_not_one_each_night(course: Course) -> None:
+    problems = {"problems": ["'a': it can't be read (Input/output error)"], "problems_count": 1}
+    course.jobs.answer = lambda command, asked: (
+        told(command, asked) | (problems if (command, asked["student"]) == ("export", "bob") else {})
+    )
+    course.run()
+    course.jobs.made.clear()
+    result = course.run()
+    assert (course.jobs.students("export"), result["students_with_problems"]) == (["bob"], 1)
+    assert course.run()["changed"] is False
+    course.snapshot("bob", "2026-11-25T10:00:00Z")
+    course.run()
+    course.jobs.answer = told
+    assert course.run()["exported"] == 1
+    assert course.run()["changed"] is False
+
+
 def test_a_fresh_snapshot_is_taken_of_those_that_may_have_changed(course: Course) -> None:
     result = course.run(snapshot="fresh")
     assert result["exported"] == 2

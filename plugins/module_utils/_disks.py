@@ -67,6 +67,7 @@ class Disk:
     full: bool = False
     archive: str = ""
     drive_export: str = ""
+    uid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -104,6 +105,7 @@ def disk(claim: Object) -> Disk:
         full=FULL_ANNOTATION in annotations,
         archive=annotations.get(ARCHIVE_ANNOTATION, ""),
         drive_export=annotations.get(DRIVE_EXPORT_ANNOTATION, ""),
+        uid=metadata.get("uid", ""),
         labels=metadata["labels"],
     )
 

@@ -539,6 +539,30 @@ def test_a_job_that_waits_for_a_node_is_waited_for(course: Course, monkeypatch: 
 
 
 @pytest.mark.usefixtures("impatient")
+def test_what_a_running_pod_told_by_the_end_of_the_time_counts(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an export that is all in Drive would have no record, and its disk be taken for a new one."""
+    clock, late, lasts = time.monotonic, [0.0], []
+
+    def hold(job: Object) -> Object | None:
+        if command_of(job) != "export":
+            return None
+        lasts.append(job["spec"]["activeDeadlineSeconds"])
+        asked = {one["student"]: one for one in request_of(job)["students"]}
+        course.api.logs[f"{PODS}/{job['metadata']['name']}-abcde"] = ({"some": "line"}, told("export", asked["ann"]))
+        late[0] = 1000.0
+        return {"status": {"phase": "Running", "conditions": SCHEDULED}}
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + late[0])
+    course.jobs.hold = hold
+    result = course.run(wait_timeout=100)
+    assert [(one["student"], one["failed"]) for one in result["failures"]] == [("bob", _exporter_jobs.NOT_DONE)]
+    assert (result["exported"], course.record("ann") is not None, course.record("bob")) == (1, True, None)
+    assert course.left_over() == []
+    # A Job that ended by itself before would have taken its log along.
+    assert lasts[0] >= 100
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_clone_that_gets_no_volume_keeps_the_others_for_some_minutes(
     course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -651,6 +675,8 @@ def test_a_disk_that_was_never_exported_is_told_of(course: Course) -> None:
     course.run(look=True)
     last = course.jobs.requests("export")[-1]["students"]
     assert {one["student"]: one.get("new", False) for one in last} == {"ann": False, "bob": True}
+    uid = course.students.claim("bob")["metadata"]["uid"]
+    assert {one["student"]: one.get("disk_uid") for one in last} == {"ann": None, "bob": uid}
 
 
 def test_a_run_that_has_lost_its_lock_removes_nothing_of_the_next_one(course: Course) -> None:

@@ -131,6 +131,19 @@ def test_the_schedule_exports_as_a_person_does() -> None:
     assert variables(call("export")) - {"coursehub_drive_export_report"} <= set(told)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "made"),
+    [("0 3 * * *", ["rights.yaml.j2", "jobs.yaml.j2", "schedule.yaml.j2"]), ("", ["rights.yaml.j2", "jobs.yaml.j2"])],
+)
+def test_without_a_schedule_all_but_the_cronjob_is_made(schedule: str, made: list[str]) -> None:
+    tasks = yaml.safe_load((ROLE / "tasks/present.yml").read_text(encoding="utf-8"))
+    (parts,) = (task["vars"]["_drive_export_manifests"] for task in tasks if "vars" in task)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    variables = {"lookup": lambda _plugin, name: name, "coursehub_drive_export_schedule": schedule}
+    rendered = [environment.from_string(part).render(**variables) for part in parts]
+    assert [name for name in rendered if name] == made
+
+
 def test_the_quota_is_the_one_that_the_modules_look_at() -> None:
     found = objects("jobs", coursehub_drive_export_concurrency=7)
     assert found[("ResourceQuota", _exporter.QUOTA)]["spec"]["hard"]["pods"] == "8"

@@ -25,7 +25,7 @@ class Tasks:
     ) -> _exporter.Task:
         """Return a task for some students. ``clones`` has the disk that each is exported from."""
         disks = clones or {}
-        people = [_exporter.Person(self.accounts[one], disks.get(one, ""), self.new.get(one, "")) for one in claims]
+        people = [_exporter.Person(self.accounts[one], disks.get(one, ""), self.new.get(one)) for one in claims]
         common = _exporter.common(self.parameters, self.rates)
         address, priority = self.parameters["api_address"], self.parameters["priority_class"]
         return _exporter.Task(name, command, people, common, state, address, priority)

@@ -141,7 +141,8 @@ def steps(disk: Disk, snapshot: str, wanted_shape: str, *, look: bool, verify: b
     parameters, has all that there is. With ``look`` Drive is asked whether it still has it.
     """
     record = record_of(disk)
-    same = record is not None and record.snapshot == snapshot and record.shape == wanted_shape
+    # A snapshot that is still to be taken has no name, and neither has that of a record whose proof failed.
+    same = record is not None and snapshot != "" and record.snapshot == snapshot and record.shape == wanted_shape
     exported = [] if same and not look else ["exported"]
     proven = same and record is not None and bool(record.verified_at) and not look
     return exported + (["verified"] if verify and not proven else [])

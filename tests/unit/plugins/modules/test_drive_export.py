@@ -354,6 +354,17 @@ def test_an_export_whose_proof_failed_is_made_again(course: Course, more: Object
     assert course.run(verify=True)["changed"] is False
 
 
+def test_a_fresh_snapshot_is_exported_of_one_whose_proof_failed(course: Course) -> None:
+    """It has no name while this is planned, and the record has none any more."""
+    course.run()
+    course.jobs.answer = refusing("bob", "it is not as its list says", "verify", outcome="failed")
+    course.run(verify=True)
+    course.jobs.answer = told
+    course.jobs.made.clear()
+    result = course.run(verify=True, snapshot="fresh", students=["bob"], all_students=False)
+    assert (result["exported"], result["verified"], course.jobs.students("export")) == (1, 1, ["bob"])
+
+
 def test_a_failed_proof_that_can_t_be_noted_is_told_all_the_same(course: Course) -> None:
     course.run()
     course.jobs.answer = refusing("bob", "it is not as its list says", "verify", outcome="failed")

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil
+from math import ceil, isinf
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +269,8 @@ def too_far(parameters: Parameters, day: Mapping[str, Any]) -> list[str]:
     return [
         f"{name} of the day is {value:.1f} in the replay and {float(day[name]):.1f} on the engine"
         for name, value in replayed_day(parameters, day).items()
-        if name != "wait_p95_default_s" and abs(value - float(day[name])) > max(DAY_LEAST, DAY_PART * float(day[name]))
+        if name != "wait_p95_default_s"
+        and (isinf(day[name]) or abs(value - float(day[name])) > max(DAY_LEAST, DAY_PART * float(day[name])))
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,9 @@ def test_the_day_is_compared_with_the_engines() -> None:
     assert len(said) == 2
     assert semester.too_far(WEEK, {**day, "wait_p95_s": 12.5, "nodes": 5}) == []
     assert semester.too_far(WEEK, {**day, "wait_p95_default_s": 1000.0}) == []
+    assert semester.too_far(WEEK, {**day, "wait_p95_s": inf}) == [
+        "wait_p95_s of the day is 10.5 in the replay and inf on the engine"
+    ]
     assert semester.too_far(WEEK, {**day, "wait_p95_s": 25.0}) == [
         "wait_p95_s of the day is 10.5 in the replay and 25.0 on the engine"
     ]

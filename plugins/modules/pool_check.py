@@ -13,8 +13,8 @@ description:
   - Fails with one sentence where a machine can't hold one student, a price is missing, a limit leaves nothing to grow
     or is looked at too rarely, or a calendar or a list of classes can't be used. Asks no cluster, and never changes
     anything.
-  - Warns of the address of a calendar that does not answer here, as it may answer the cluster, and of a limit of spend
-    that all nodes together reach within a day.
+  - Warns of the address of a calendar that does not answer here, as it may answer the cluster, of a limit of spend
+    that all nodes together reach within a day, and of nodes that nothing fills one after the other.
 extends_documentation_fragment:
   - coursehub.jupyterhub.classes
   - coursehub.jupyterhub.classes.pool
@@ -24,6 +24,10 @@ options:
     description: Whether no node is added when O(limit_spend) is reached. Without it only warm seats end.
     type: bool
     default: false
+  packed:
+    description: Whether a scheduler fills nodes one after the other. It is warned of if not.
+    type: bool
+    default: true
   boot_s:
     description: Seconds from the order of a node until a server can start on it.
     type: int
@@ -101,6 +105,12 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _calen
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
+SPREAD = (
+    "nothing fills nodes one after the other: Kubernetes' own scheduler spreads students over all of them, and a node"
+    " goes when nobody is on it, so that nodes cost up to twice as much; set coursehub_autoscaler_scheduler_image to"
+    " kube-scheduler of the cluster's version, and coursehub_hub_server_scheduler to coursehub-packing"
+)
+
 
 def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
     """Check. Raises CoursehubError for what is wrong."""
@@ -120,6 +130,7 @@ def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
     apart = [] if len(zones) == 1 or parameters["regional_disks"] else [_apart(zones)]
     warned = [
         *apart,
+        *([] if parameters["packed"] else [SPREAD]),
         *_seats.of_spend(limits, machine.price, ends_growth=parameters["spend_ends_growth"]),
         *_classes_away(parameters, now),
     ]
@@ -151,6 +162,7 @@ def main() -> None:
             **_packing.ARGUMENTS,
             **_seats.ARGUMENTS,
             "spend_ends_growth": {"type": "bool", "default": False},
+            "packed": {"type": "bool", "default": True},
             "boot_s": {"type": "int", "default": 0},
             "schedule": {"type": "str", "default": "* * * * *"},
             "zones": {"type": "list", "elements": "str", "default": []},

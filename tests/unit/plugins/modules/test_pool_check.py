@@ -16,6 +16,7 @@ PARAMETERS: dict[str, Any] = {
     "limit_nodes": 20,
     "limit_spend": 240.0,
     "spend_ends_growth": True,
+    "packed": True,
     "calendar": "",
     "classes": [],
     "time_zone": "UTC",
@@ -80,6 +81,10 @@ def test_a_disk_in_one_of_several_zones_is_warned_of(zones: list[str]) -> None:
     (warned,) = pool_check.run({**PARAMETERS, "zones": zones}, NOW)["warned"]
     assert "seats are not counted by zone" in warned
     assert pool_check.run({**PARAMETERS, "zones": zones, "regional_disks": True}, NOW)["warned"] == []
+
+
+def test_nodes_that_nothing_fills_are_warned_of() -> None:
+    assert pool_check.run({**PARAMETERS, "packed": False}, NOW)["warned"] == [pool_check.SPREAD]
 
 
 def test_a_calendar_that_says_nothing_here_may_do_so_in_the_cluster() -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,15 @@ class Student:
         line.recv()
         line.close()
 
-    def compute(self, seconds: float) -> str:
-        kernel = str(self.post("api/kernels", {"name": "computing"})["id"])
-        header = {"msg_id": "1", "msg_type": "execute_request", "username": "", "session": "1", "version": "5.3"}
-        content = {"code": str(seconds), "silent": False}
-        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-        self.say(f"api/kernels/{kernel}/channels", message)
+    def compute(self, code: str, name: str = "computing") -> str:
+        kernel = str(self.post("api/kernels", {"name": name})["id"])
+        self.request(kernel, "shell", "execute_request", {"code": code, "silent": False})
         return kernel
+
+    def request(self, kernel: str, channel: str, kind: str, content: dict[str, Any]) -> None:
+        header = {"msg_id": kind, "msg_type": kind, "username": "", "session": "1", "version": "5.3"}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel}
+        self.say(f"api/kernels/{kernel}/channels", message)
 
     def computes(self, kernel: str) -> bool:
         answer = requests.get(f"{self.address}api/kernels/{kernel}", headers=self.headers, timeout=30)
@@ -122,13 +125,15 @@ def culling(hub: RealHub, **more: Any) -> Iterator[None]:
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[RealHub]:
     # Sockets of kernels are in it, whose addresses have 107 bytes.
-    kernel = tmp_path / "share/kernels/computing"
-    kernel.mkdir(parents=True)
-    command = [sys.executable, str(ROOT / "tests/integration/computing_kernel.py"), "{connection_file}"]
-    (kernel / "kernel.json").write_text(
-        json.dumps({"argv": command, "display_name": "computing", "language": "seconds"}), encoding="utf-8"
-    )
-    settings = "--JupyterHubSingleUser.hub_activity_interval=1 --CourseServer.look_s=0.2"
+    for name, command in {
+        "computing": [str(ROOT / "tests/integration/computing_kernel.py"), "{connection_file}"],
+        "ipykernel": ["-m", "ipykernel_launcher", "-f", "{connection_file}"],
+    }.items():
+        kernel = tmp_path / "share/kernels" / name
+        kernel.mkdir(parents=True)
+        spec = {"argv": [sys.executable, *command], "display_name": name, "language": "any"}
+        (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    settings = "--JupyterHubSingleUser.hub_activity_interval=1 --CourseServer.look_s=0.2 --CourseServer.ask_s=2"
     values = {"cull": {**CULL, "idle": 0}, "admin_users": []}
     with RealHub(tmp_path, values, "server", {"TEST_SERVER_ARGS": settings}).running() as hub:
         yield hub
@@ -141,8 +146,11 @@ def test_who_only_seems_idle_is_not_culled(hub: RealHub) -> None:
     home = hub.folder / "home/loading"
     with (home / "big.bin").open("wb") as file:
         file.truncate(BIG)
-    kernel = busy.compute(600)
+    kernel = busy.compute("600")
     until(lambda: busy.computes(kernel))
+    busy.request(kernel, "control", "usage_request", {})
+    # The server of Jupyter takes the cell for ended then.
+    until(lambda: not busy.computes(kernel))
     terminal = typing.type("sleep 600")
     download = loading.download("big.bin")
     assert next(download.iter_content(1024))
@@ -162,6 +170,32 @@ def test_who_only_seems_idle_is_not_culled(hub: RealHub) -> None:
             until(lambda one=one: not one.running())  # type: ignore[misc]
         assert time.monotonic() - ended > IDLE_S / 2
     assert (home / "big.bin").stat().st_size == BIG
+
+
+@pytest.mark.skipif(find_spec("ipykernel") is None, reason="there is no ipykernel")
+def test_a_cell_is_not_hidden_by_what_a_kernel_answers_meanwhile(hub: RealHub) -> None:
+    one = Student(hub, "one")
+    until(one.running)
+    kernel = one.compute("import time; time.sleep(600)", "ipykernel")
+    until(lambda: one.computes(kernel))
+    one.request(kernel, "control", "create_subshell_request", {})
+    until(lambda: not one.computes(kernel))
+    with culling(hub):
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2 * IDLE_S:
+            assert one.running(), hub.said()[-4000:]
+            time.sleep(1)
+        requests.post(f"{one.address}api/kernels/{kernel}/restart", headers=one.headers, timeout=30)
+        until(lambda: not one.running())
+
+
+def test_a_kernel_whose_end_of_a_cell_is_lost_is_not_busy_for_ever(hub: RealHub) -> None:
+    one = Student(hub, "one")
+    until(one.running)
+    kernel = one.compute("1 quiet")
+    until(lambda: one.computes(kernel))
+    with culling(hub):
+        until(lambda: not one.running())
 
 
 def test_an_idle_server_costs_the_hub_nothing(hub: RealHub) -> None:

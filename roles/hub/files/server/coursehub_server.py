@@ -12,9 +12,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from coursehub_authorisation import HubAwayError, StandingHubOAuth
-from coursehub_work import Downloads, kernel_computes, terminal_works
+from coursehub_kernels import ASK_S, Kernels
+from coursehub_work import Downloads, terminal_works
 from jupyter_server.base.handlers import AuthenticatedFileHandler
 from jupyter_server.files.handlers import FilesHandler
+from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 from jupyterhub.services.auth import HubOAuth
 from jupyterhub.singleuser.extension import JupyterHubIdentityProvider, JupyterHubSingleUser
 from jupyterhub.utils import isoformat
@@ -44,6 +46,7 @@ class CourseServer(JupyterHubSingleUser):
     """
 
     look_s = Float(5.0, help="Seconds between two looks for what is at work.").tag(config=True)
+    ask_s = Float(ASK_S, help="Seconds after which a kernel is asked whether it is still at a cell.").tag(config=True)
 
     _last_activity_sent: Any
     # Whether it was said already that what is at work can't be told.
@@ -72,11 +75,13 @@ class CourseServer(JupyterHubSingleUser):
             return
 
     def initialize(self, args: Any = None) -> None:
-        """Note downloads from the first one on."""
+        """Note downloads and kernels from the first one on."""
         self._downloads = Downloads()
         for handler_class in (AuthenticatedFileHandler, FilesHandler):
             self._downloads.watch(handler_class)
         super().initialize(args)
+        self._kernels = Kernels(self.ask_s)
+        self._kernels.watch(MappingKernelManager)
 
     async def keep_activity_updated(self) -> None:
         """Report, at most once in an interval, and only what is new. The base class reports an idle server as often."""
@@ -91,14 +96,14 @@ class CourseServer(JupyterHubSingleUser):
             due = asyncio.get_running_loop().time() + pause
             while asyncio.get_running_loop().time() < due or not self._news():
                 await asyncio.sleep(self.look_s)
-                self._look()
+                await self._look()
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         """Note whether something is at work. What can't be told is no reason to end a server."""
         settings = self.serverapp.web_app.settings
         try:
             works = (
-                kernel_computes(self.serverapp.kernel_manager)
+                await self._kernels.compute(self.serverapp.kernel_manager)
                 or terminal_works(settings.get("terminal_manager"))
                 or self._downloads.under_way()
             )

@@ -1,4 +1,4 @@
-"""What is at work in a student's server though nobody touches it: kernels, terminals, downloads.
+"""What is at work in a student's server though nobody touches it, besides kernels: terminals, downloads.
 
 JupyterHub's cullers go by the last activity that a server reports. Jupyter Server counts a kernel as active when it
 says something, and a terminal when something is typed or shown: a cell that computes for two hours is idle to it after
@@ -12,16 +12,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-BUSY = "busy"
 PROC = Path("/proc")
 # Of /proc/<pid>/stat, counted behind the name, which may have anything in it.
 STATE, SESSION = 0, 3
 ENDED = ("Z", "X")
-
-
-def kernel_computes(manager: Any) -> bool:
-    """Tell whether a kernel is in the middle of a cell."""
-    return any(getattr(manager.get_kernel(one), "execution_state", "") == BUSY for one in manager.list_kernel_ids())
 
 
 def terminal_works(manager: Any, proc: Path = PROC) -> bool:

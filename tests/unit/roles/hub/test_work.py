@@ -13,25 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import coursehub_work as work
-import pytest
-
-
-def kernels(*states: str) -> Any:
-    found = {str(number): SimpleNamespace(execution_state=state) for number, state in enumerate(states)}
-    return SimpleNamespace(list_kernel_ids=lambda: list(found), get_kernel=found.__getitem__)
-
-
-@pytest.mark.parametrize(
-    ("states", "computes"),
-    [((), False), (("idle",), False), (("starting",), False), (("idle", "busy"), True), (("dead",), False)],
-)
-def test_a_kernel_in_the_middle_of_a_cell(states: tuple[str, ...], computes: bool) -> None:
-    assert work.kernel_computes(kernels(*states)) is computes
-
-
-def test_a_kernel_that_says_nothing_yet() -> None:
-    one = SimpleNamespace()
-    assert not work.kernel_computes(SimpleNamespace(list_kernel_ids=lambda: ["0"], get_kernel=lambda _one: one))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,9 @@ class Student:
         self.say(f"terminals/websocket/{terminal}", ["stdin", f"{command}\n"])
         return terminal
 
+    def terminals(self) -> list[Any]:
+        return list(requests.get(f"{self.address}api/terminals", headers=self.headers, timeout=30).json())
+
     def download(self, file: str) -> requests.Response:
         """Begin a download, and read no further."""
         url = f"{self.address}files/{file}?download=1"
@@ -134,6 +138,7 @@ def hub(tmp_path: Path) -> Iterator[RealHub]:
         spec = {"argv": [sys.executable, *command], "display_name": name, "language": "any"}
         (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     settings = "--JupyterHubSingleUser.hub_activity_interval=1 --CourseServer.look_s=0.2 --CourseServer.ask_s=2"
+    settings += " --CourseServer.jobs_s=1"
     values = {"cull": {**CULL, "idle": 0}, "admin_users": []}
     with RealHub(tmp_path, values, "server", {"TEST_SERVER_ARGS": settings}).running() as hub:
         yield hub
@@ -196,6 +201,28 @@ def test_a_kernel_whose_end_of_a_cell_is_lost_is_not_busy_for_ever(hub: RealHub)
     until(lambda: one.computes(kernel))
     with culling(hub):
         until(lambda: not one.running())
+
+
+def test_a_detached_job_keeps_a_server_while_it_computes(hub: RealHub) -> None:
+    left, computing = Student(hub, "left"), Student(hub, "computing")
+    for one in (left, computing):
+        until(one.running)
+    home = hub.folder / "home/computing"
+    # A fifth of a core or so.
+    (home / "job").write_text(
+        "echo $$ >pid; while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.2; done", encoding="utf-8"
+    )
+    left.type("setsid sleep 600 </dev/null >/dev/null 2>&1 & exit")
+    computing.type("nohup sh job </dev/null >/dev/null 2>&1 & exit")
+    until(lambda: (home / "pid").exists() and not computing.terminals() and not left.terminals())
+    with culling(hub):
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2 * IDLE_S:
+            assert computing.running(), hub.said()[-4000:]
+            time.sleep(1)
+        until(lambda: not left.running())
+        os.kill(int((home / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
+        until(lambda: not computing.running())
 
 
 def test_an_idle_server_costs_the_hub_nothing(hub: RealHub) -> None:

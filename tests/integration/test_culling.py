@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,36 @@ def test_a_kernel_whose_end_of_a_cell_is_lost_is_not_busy_for_ever(hub: RealHub)
     until(lambda: one.computes(kernel))
     with culling(hub):
         until(lambda: not one.running())
+
+
+def test_at_night_a_kernel_that_computes_is_ended_where_everything_is(hub: RealHub) -> None:
+    busy = Student(hub, "busy")
+    until(busy.running)
+    kernel = busy.compute("600")
+    until(lambda: busy.computes(kernel))
+    # It begins now, when the server has run for a while.
+    now = datetime.now(UTC)
+    night = {
+        "from": f"{now:%H:%M:%S}",
+        "until": f"{now + timedelta(hours=6):%H:%M:%S}",
+        "time_zone": "UTC",
+        "idle": IDLE_S,
+        "everything": False,
+    }
+    with culling(hub, idle=0, night=night):
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2 * IDLE_S:
+            assert busy.running(), hub.said()[-4000:]
+            time.sleep(1)
+    assert busy.computes(kernel)
+    late = Student(hub, "late")
+    until(late.running)
+    late_kernel = late.compute("600")
+    with culling(hub, idle=0, night={**night, "everything": True}):
+        until(lambda: not busy.running())
+        # Who came to work in the night is at work.
+        assert late.running()
+        assert late.computes(late_kernel)
 
 
 def test_a_detached_job_keeps_a_server_while_it_computes(hub: RealHub) -> None:

@@ -109,7 +109,7 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
-def test_many_are_ended_side_by_side_and_who_came_back_is_not() -> None:
+def test_many_are_ended_side_by_side_and_who_came_back_is_not(caplog: pytest.LogCaptureFixture) -> None:
     names = [f"s{number:02}" for number in range(40)]
 
     class Slow(World):
@@ -133,6 +133,7 @@ def test_many_are_ended_side_by_side_and_who_came_back_is_not() -> None:
     looked(world, Rules(Limit(HOUR)))
     assert sorted(world.ended) == names
     assert world.most == asking.AT_ONCE, "the hub has others to serve"
+    assert "could not be ended" not in caplog.text
 
 
 def test_who_comes_back_while_others_are_ended_is_not_ended() -> None:

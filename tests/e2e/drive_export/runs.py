@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _exporter
+
 from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.drive_export.drive import Drive
 from tests.e2e.playbook import start
@@ -19,9 +21,10 @@ CLAIM = ("v1", "PersistentVolumeClaim")
 
 
 def nothing_left_over(cluster: Cluster) -> None:
-    """Check that no Job of the exporter is there, no pod of one, no clone, and no volume of a clone."""
+    """Check that no Job of the exporter is there, no pod of one, no pace, no clone, and no volume of a clone."""
     assert cluster.kube.list("batch/v1", "Job", STUDENTS, labelSelector=EXPORTER) == []
     assert cluster.kube.list(*CLAIM, STUDENTS, labelSelector="coursehub.jupyterhub/drive=clone") == []
+    assert cluster.kube.get("v1", "ConfigMap", _exporter.PACE, STUDENTS) is None
     cluster.wait("v1", "Pod", STUDENTS, lambda pods: not any(EXPORTER in _labels(pod) for pod in pods), 60)
 
     def gone(volumes: list[Object]) -> bool:

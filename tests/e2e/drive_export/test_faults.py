@@ -192,6 +192,9 @@ def test_the_schedule_exports_by_an_account_that_may_do_no_more(
     assert pod["status"]["phase"] == "Succeeded", said[-4000:]
     assert f"{len(STEPS)} of {len(STEPS)} homes were exported" in said, said[-4000:]
     assert pod["spec"]["serviceAccountName"] == "drive-export"
+    # A right that it lacks there would be a warning alone.
+    assert "drive-pace" not in said, said[-4000:]
+    assert "can't be told to go faster" not in said, said[-4000:]
     assert drive.files() - before == len(STEPS) * NEW_FILES, said[-4000:]
     told = module("drive_export_info", **place, students=disks.students)
     assert told["never_exported"] == []

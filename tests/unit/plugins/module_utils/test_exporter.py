@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _exporter
+import json
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _exporter, _slots
 
 ANN = _accounts.Account("ann", "drive-consent-ann", "", "ann")
 BOB = _accounts.Account("bob", "drive-consent-bob", "", "bob")
@@ -55,3 +57,21 @@ def test_a_check_is_not_patient() -> None:
 
     assert words("check")[-2:] == words("count")[-2:] == ["--drive-patience", "60"]
     assert "--drive-patience" not in words("export")
+
+
+def test_a_job_has_its_pace_as_a_file_that_it_does_not_wait_for() -> None:
+    """By a path in it a file is mounted once and for all: the volume has to be a folder."""
+    spec = _exporter.job(task(pace="4f2a91"), "n", "tools:1", 60)["spec"]["template"]["spec"]
+    source = next(one for one in spec["volumes"] if one["name"] == "pace")["configMap"]
+    mount = next(one for one in spec["containers"][0]["volumeMounts"] if one["name"] == "pace")
+    told = _exporter.pace_map("n", "4f2a91", _slots.Rates(1, 2, 3, 4))
+    assert (source["name"], source["optional"]) == (told["metadata"]["name"], True)
+    assert mount == {"name": "pace", "mountPath": "/pace", "readOnly": True}
+    (item,) = source["items"]
+    assert _exporter.request(task(pace="4f2a91"))["pace"] == f"/pace/{item['path']}"
+    assert json.loads(told["data"][item["key"]]) == {
+        "identity_units_per_minute": 1,
+        "project_units_per_minute": 2,
+        "writes_per_second": 3,
+    }
+    assert "pace" not in _exporter.request(task())

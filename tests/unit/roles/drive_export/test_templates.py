@@ -90,3 +90,11 @@ def test_no_network_leads_to_the_metadata_address() -> None:
     policy = objects("jobs", coursehub_drive_export_networks=networks)[("NetworkPolicy", "drive-export")]
     blocks = [one["to"][0]["ipBlock"] for one in policy["spec"]["egress"][1:]]
     assert [block.get("except", []) for block in blocks] == [[str(metadata)]] * 16 + [[]]
+
+
+def test_the_schedule_tells_its_jobs_their_pace_and_writes_no_other_configmap() -> None:
+    rules = [one for one in objects("rights")[("Role", "drive-export")]["rules"] if "configmaps" in one["resources"]]
+    assert all(one.get("resourceNames") for one in rules)
+    written = [one["resourceNames"] for one in rules if set(one["verbs"]) - {"get"}]
+    assert written == [[_exporter.PACE]]
+    assert f"has(one.configMap) && one.configMap.name == '{_exporter.PACE}'" in validations("jobs")

@@ -70,6 +70,7 @@ class Run:
         students = [disk.student for disk in state.choice.disks]
         accounts = _accounts.accounts(students, parameters, columns)
         _export_door.check_priority(self._course, parameters["priority_class"], parameters["concurrency"])
+        _export_door.check_account(self._course, parameters["workload_identity_audience"])
         disks, without_consent, problems = _export_door.with_credentials(
             self._course, parameters, state.choice.disks, accounts
         )

@@ -32,4 +32,5 @@ class Tasks:
         address, priority = self.parameters["api_address"], self.parameters["priority_class"]
         # What has no state asks before the slots are begun, and is no part of one.
         pace = self.pace if state else ""
-        return _exporter.Task(name, command, people, common, state, address, priority, pace)
+        audience = self.parameters["workload_identity_audience"]
+        return _exporter.Task(name, command, people, common, state, address, priority, pace, audience)

@@ -35,6 +35,10 @@ MEMORY = "512Mi"
 ASKING_S = "60"
 # The ResourceQuota that the role makes for the Jobs' pods.
 QUOTA = "drive-export"
+# The account that the pods have where a token of the cluster stands for a key. It has no right in the cluster.
+ACCOUNT = "drive-exporter"
+# Where Google's documents have that token, and the exporter looks for it. The kubelet writes it anew in good time.
+TOKEN_FOLDER, TOKEN_S = "/var/run/service-account", 3600
 # The ConfigMap with the rates of each Job of the run that there is, and the file that the pods have it as.
 PACE, PACE_FILE = "drive-pace", "rates.json"
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
@@ -77,6 +81,8 @@ class Task:
     priority_class: str = ""
     # What in the ConfigMap is of this run. What an earlier run has left there is no pace of this one.
     pace: str = ""
+    # Whom the token of the cluster is for that the pod has in the place of a key, empty where there is a key.
+    audience: str = ""
 
 
 def check(parameters: Mapping[str, Any]) -> None:
@@ -151,6 +157,7 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
     }
     pod = {
         "restartPolicy": "Never",
+        **({"serviceAccountName": ACCOUNT} if task.audience else {}),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
@@ -208,6 +215,10 @@ def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
     if task.state:
         mounts.append({"name": "state", "mountPath": "/state"})
         volumes.append({"name": "state", "persistentVolumeClaim": {"claimName": task.state}})
+    if task.audience:
+        source = {"audience": task.audience, "expirationSeconds": TOKEN_S, "path": "token"}
+        mounts.append({"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True})
+        volumes.append({"name": "token", "projected": {"sources": [{"serviceAccountToken": source}]}})
     if task.pace:
         # Optional: without it the Job has its share of the request, and need not wait for anything.
         items = [{"key": task.pace, "path": PACE_FILE}]

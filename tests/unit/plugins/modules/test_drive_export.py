@@ -39,6 +39,7 @@ PARAMETERS = {
     "folder": "0A",
     "subject": None,
     "name": "{student}",
+    "workload_identity_audience": "",
     "api_address": "http://drive:8080",
     "snapshot": "latest",
     "snapshot_class": "fast",
@@ -713,6 +714,23 @@ def test_a_run_that_has_lost_its_lock_removes_nothing_of_the_next_one(course: Co
         course.run()
     assert course.api.asked_for("DELETE") == []
     assert not [path for path in course.api.asked_for("PATCH") if path.startswith(VOLUMES)]
+
+
+AUDIENCE = "https://iam.googleapis.com/projects/7/locations/global/workloadIdentityPools/course/providers/cluster"
+
+
+def test_with_workload_identity_every_job_has_the_token(course: Course) -> None:
+    with pytest.raises(CoursehubError, match="there is no ServiceAccount drive-exporter in students"):
+        course.run(workload_identity_audience=AUDIENCE)
+    assert course.jobs.made == []
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{_exporter.ACCOUNT}"
+    course.api.put(path, {"metadata": {"name": _exporter.ACCOUNT}})
+    result = course.run(workload_identity_audience=AUDIENCE, verify=True)
+    assert (result["exported"], result["verified"]) == (2, 2)
+    assert {command_of(job) for job in course.jobs.made} == {"check", "count", "export", "verify"}
+    for job in course.jobs.made:
+        (volume,) = (one for one in job["spec"]["template"]["spec"]["volumes"] if one["name"] == "token")
+        assert volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] == AUDIENCE
 
 
 def test_more_jobs_than_the_quota_lets_are_refused(course: Course) -> None:

@@ -38,6 +38,7 @@ CASES = {
     "redis_killed": "Redis is killed",
     "redis_wiped": "Redis is wiped",
     "redis_full": "Redis is full",
+    "redis_away": "Redis is away for 2 min",
     "hub_node_stopped": "the hub's node stops",
     "database_node_stopped": "the node of a database in the cluster stops",
     "student_node_stopped": "a student's node stops (the others' requests)",

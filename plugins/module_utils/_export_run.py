@@ -114,7 +114,7 @@ class Run:
         identities = [accounts[claim].identity for claim in disks]
         shares = _slots.Shares(_slots.rates(self._parameters), at_once, identities)
         pace = _export_pace.Pace(self._course, exporter, shares, len(slots))
-        new = {claim for claim, disk in disks.items() if not disk.drive_export}
+        new = {claim: disk.uid for claim, disk in disks.items() if not disk.drive_export}
         tasks = _export_tasks.Tasks(self._parameters, accounts, new, pace.first, pace.key)
         _export_asking.let_in(self._course, exporter.jobs, tasks, outcomes, disks, at_once)
         good, items_left = outcomes.good(disks), None

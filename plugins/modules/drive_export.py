@@ -75,7 +75,8 @@ options:
     type: float
     default: 2
   bytes_per_day:
-    description: What Drive takes of one account.
+    description: What Drive takes of one account. It is divided by the Jobs at once that have students of the account,
+      and stays so when some of them have ended; each Job counts anew.
     type: float
     default: 805306368000
   report:

@@ -11,6 +11,12 @@ from . import lease
 
 LOG = logging.getLogger("coursehub.standby")
 POLL_S = 0.5
+# A database answers in milliseconds. After this much silence it is told, since at the end of it there is no time to.
+SILENT_S = 2
+
+
+class GoneError(Exception):
+    """Kubernetes has given this pod up."""
 
 
 class Cluster(Protocol):
@@ -54,22 +60,24 @@ class Election:
         await self._until_done(self._hide)
         LOG.info("Standing by")
         await self._until_done(self._try)
+        # From here on the process ends where the lock is not proved.
+        await self._lock.beat()
         LOG.info("This hub works now")
 
     async def keep(self, beat_s: float) -> None:
-        """Renew the Lease as long as the lock is held. Raises what ``Lock.beat`` raises where it is not.
+        """Prove that the lock is held, and renew the Lease. Raises what ``Lock.beat`` raises where it is not.
 
-        The Lease alone decides nothing: with the API server away it runs out, and this hub works on.
+        The Lease alone decides nothing: with the API server away it runs out, and this hub works on. Neither waits for
+        the other: an API server that is silent for seconds must not make proofs come late.
         """
-        while True:
-            await self._lock.beat()
-            try:
-                await self._renew()
-            except self._problems as error:
-                self._say(f"The Lease can't be renewed: {str(error) or type(error).__name__}")
-            else:
-                self._say("")
-            await asyncio.sleep(beat_s)
+        tasks = [asyncio.ensure_future(one) for one in (self._prove(beat_s), self._show_life(beat_s))]
+        try:
+            done, _others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            for one in tasks:
+                one.cancel()
 
     async def give_back(self) -> None:
         """Let the other one work at once."""
@@ -97,6 +105,27 @@ class Election:
         await self._cluster.write(lease.held(found, self._holder, self._namespace))
         await self._cluster.show(active=True)
         return True
+
+    async def _prove(self, beat_s: float) -> None:
+        while True:
+            silent = asyncio.get_running_loop().call_later(
+                SILENT_S, LOG.warning, "The database is silent: without an answer, this hub ends in seconds"
+            )
+            try:
+                await self._lock.beat()
+            finally:
+                silent.cancel()
+            await asyncio.sleep(beat_s)
+
+    async def _show_life(self, beat_s: float) -> None:
+        while True:
+            try:
+                await self._renew()
+            except self._problems as error:
+                self._say(f"The Lease can't be renewed: {str(error) or type(error).__name__}")
+            else:
+                self._say("")
+            await asyncio.sleep(beat_s)
 
     async def _renew(self) -> None:
         await self._cluster.write(lease.held(await self._cluster.read(), self._holder, self._namespace))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -13,6 +14,14 @@ LOG = logging.getLogger("coursehub.standby")
 POLL_S = 0.5
 # A database answers in milliseconds. After this much silence it is told, since at the end of it there is no time to.
 SILENT_S = 2
+
+
+# The token of a pod that was removed is refused. So are good ones, for seconds, by an API server that has just started.
+GONE_S = 20
+
+
+class RefusedError(Exception):
+    """The API server does not know this pod's token, or not any more."""
 
 
 class GoneError(Exception):
@@ -51,7 +60,7 @@ class Election:
         self._lock = lock
         self._holder = holder
         self._namespace = namespace
-        self._problems = problems
+        self._problems: tuple[type[Exception], ...] = (RefusedError, *problems)
         self._watched = watched or lease.Watched()
         self._said = ""
 
@@ -69,6 +78,9 @@ class Election:
 
         The Lease alone decides nothing: with the API server away it runs out, and this hub works on. Neither waits for
         the other: an API server that is silent for seconds must not make proofs come late.
+
+        Raises GoneError where the pod was removed and its kubelet could not end it: such a hub can start no server any
+        more, and keeps the other one from it.
         """
         tasks = [asyncio.ensure_future(one) for one in (self._prove(beat_s), self._show_life(beat_s))]
         try:
@@ -118,13 +130,21 @@ class Election:
             await asyncio.sleep(beat_s)
 
     async def _show_life(self, beat_s: float) -> None:
+        known = time.monotonic()
         while True:
             try:
                 await self._renew()
+            except RefusedError as error:
+                self._say(f"The API server refuses this hub: {error}")
+                if time.monotonic() - known >= GONE_S:
+                    raise GoneError(f"for {GONE_S} s the API server has refused it: its pod was removed") from error
             except self._problems as error:
                 self._say(f"The Lease can't be renewed: {str(error) or type(error).__name__}")
+                # One that is away says nothing of the pod.
+                known = time.monotonic()
             else:
                 self._say("")
+                known = time.monotonic()
             await asyncio.sleep(beat_s)
 
     async def _renew(self) -> None:

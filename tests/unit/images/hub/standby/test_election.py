@@ -26,6 +26,7 @@ class World:
         self.labels: dict[str, bool] = {}
         self.holder = ""
         self.cluster_away = False
+        self.removed: set[str] = set()
         self.database_away = False
         self.silent: list[str] = []
 
@@ -43,6 +44,8 @@ class Cluster:
     async def read(self) -> dict[str, Any] | None:
         await self._world.listen("cluster")
         self._reach()
+        if self._name in self._world.removed:
+            raise election.RefusedError("Unauthorized")
         return self._world.lease
 
     async def write(self, body: dict[str, Any]) -> None:
@@ -215,6 +218,42 @@ def test_the_one_that_stands_by_is_held_off_as_long_as_a_process_lives_that_has_
         world.silent = []
         await until(lambda: second.active)
         await end(waits)
+
+    asyncio.run(run())
+
+
+def test_one_whose_pod_was_removed_ends_and_the_other_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(election, "GONE_S", 0.05)
+
+    async def run() -> None:
+        world = World()
+        _first, second, works, waits = await pair(world)
+        world.removed = {"a"}
+        with pytest.raises(election.GoneError, match="its pod was removed"):
+            await works
+        world.holder = ""
+        await until(lambda: second.active)
+        await end(waits)
+
+    asyncio.run(run())
+
+
+def test_an_api_server_that_refuses_while_it_starts_ends_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(election, "GONE_S", 0.1)
+
+    async def run() -> None:
+        world = World()
+        first, _second, *tasks = await pair(world)
+        for _round in range(4):
+            world.cluster_away = True
+            await asyncio.sleep(0.2)
+            world.removed = {"a", "b"}
+            world.cluster_away = False
+            await asyncio.sleep(0.02)
+            world.removed = set()
+            await asyncio.sleep(0.02)
+        assert first.active
+        await end(*tasks)
 
     asyncio.run(run())
 

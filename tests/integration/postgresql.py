@@ -24,8 +24,7 @@ DEBIAN = "/usr/lib/postgresql/15/bin"
 @contextmanager
 def serving() -> Iterator[int]:
     """Run an empty one, which lets everybody in; yield its port."""
-    path = f"{os.environ.get('PATH', '')}:{DEBIAN}"
-    if shutil.which("initdb", path=path) is None:
+    if shutil.which("initdb", path=path()) is None:
         pytest.fail("this test needs postgresql-15 (Debian's name): install it", pytrace=False)
     # It refuses to run as root.
     owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
@@ -34,7 +33,7 @@ def serving() -> Iterator[int]:
     os.chown(folder, owner.pw_uid, owner.pw_gid)
     port = free_port()
     account = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    more = {"cwd": folder, "env": {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8"}, **account}
+    more = {"cwd": folder, "env": {**os.environ, "PATH": path(), "LC_ALL": "C.UTF-8"}, **account}
     try:
         subprocess.run(
             ["initdb", f"--pgdata={folder}/data", "--username=hub", "--auth=trust", "--encoding=UTF8", "--no-sync"],
@@ -53,6 +52,11 @@ def serving() -> Iterator[int]:
             process.wait(30)
     finally:
         shutil.rmtree(folder)
+
+
+def path() -> str:
+    """Return where PostgreSQL's programs are looked for."""
+    return f"{os.environ.get('PATH', '')}:{DEBIAN}"
 
 
 def url(port: int) -> str:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from coursehub_hub.settings import APPLICATION
 from coursehub_hub.standby import database
 
 from tests.conftest import ROOT
+from tests.e2e.faults import hubs
 from tests.integration import postgresql
 from tests.integration.forwarder import Forwarder
 
@@ -83,6 +85,20 @@ def standing_by(port: int) -> Iterator[Callable[[], bool]]:
             return bool(row and row[0])
 
         yield takes
+
+
+def test_the_cluster_tests_see_who_has_the_lock_and_who_works(port: int, tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": postgresql.path(), "PGPORT": str(port), "PASSWORD": "any"}
+    with subprocess.Popen(hubs.COMMAND, env=environment, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        looks = (one for line in program.stdout if (one := hubs.look(line, 0.0)) is not None)
+        nobody: frozenset[str] = frozenset()
+        here = frozenset({"127.0.0.1"})
+        assert next((each.holders, each.sessions) for each in looks) == (nobody, nobody)
+        with at_work(port, tmp_path), psycopg.connect(postgresql.url(port), application_name=APPLICATION):
+            assert next(each for each in looks if each.holders and each.sessions) == hubs.Look(0.0, here, here)
+        assert next(each for each in looks if not each.holders and not each.sessions)
+        program.terminate()
 
 
 @pytest.mark.parametrize("fault", [Hub.silence_the_database, Hub.hang])

@@ -11,11 +11,10 @@ import requests
 
 from tests.e2e.cluster import HUB, Cluster, says_ready
 from tests.e2e.faults.conftest import active_hubs, in_office_since
+from tests.e2e.faults.hubs import FENCED, how_it_ended, restarts
 from tests.e2e.faults.load import Load
 from tests.e2e.faults.waits import AWAY_S, hub_answers, seconds_until
 
-# What tini makes of the signal by which a hub ends that can't prove its lock (SIGALRM).
-FENCED = 142
 # Ends the hub where it stands, or freezes it, so that it can give nothing back.
 SIGNAL = """
 import os, pathlib, signal, sys
@@ -38,24 +37,11 @@ def test_the_hub_is_killed_or_frozen(load: Load, cluster: Cluster, url: str, nam
     assert case.recovery_s <= 15, case
     if signal == "SIGSTOP":
         # It wakes up and believes that it is the one.
+        before = restarts(cluster, active)
         cluster.run_python(active, SIGNAL, "SIGCONT", namespace=HUB)
-        seconds_until(lambda: restarts(cluster, active) > 0, 30)
+        seconds_until(lambda: restarts(cluster, active) > before, 30)
         assert how_it_ended(cluster, active) == FENCED
     seconds_until(lambda: all(map(says_ready, cluster.pods(HUB, "app.kubernetes.io/name=hub"))), 60)
-
-
-def how_it_ended(cluster: Cluster, pod: str) -> int:
-    """Return the status with which the container ended that ran in the pod before this one."""
-    found = cluster.kube.get("v1", "Pod", pod, HUB)
-    assert found is not None
-    (hub,) = found["status"]["containerStatuses"]
-    return int(hub["lastState"]["terminated"]["exitCode"])
-
-
-def restarts(cluster: Cluster, pod: str) -> int:
-    found = cluster.kube.get("v1", "Pod", pod, HUB)
-    assert found is not None
-    return sum(one["restartCount"] for one in found["status"]["containerStatuses"])
 
 
 @contextmanager

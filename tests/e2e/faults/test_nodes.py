@@ -41,7 +41,8 @@ def _all_is_well_again(load: Load, cluster: Cluster) -> Iterator[None]:
 
 
 def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
-    # Neither the database nor Redis on it: a hub whose database moves ends, and the other one, elsewhere, works.
+    # Not the database on it: a hub whose database moves ends, and the other one, elsewhere, works. Redis on it is a case
+    # of its own.
     bring_to(cluster, CONTROL_PLANE, HUB, DATABASE, REDIS)
     move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
     seconds_until(lambda: hub_answers(url) and len(active_hubs(cluster)) == 1, 60)
@@ -63,6 +64,29 @@ def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
         time.sleep(15)
         assert active_hubs(cluster) == [follower]
     never_two(looks, old, address(cluster, follower))
+    assert case.recovery_s <= 60, case
+    assert case.failed == 0, case
+
+
+def test_the_node_of_the_hub_and_of_redis_stops(load: Load, cluster: Cluster, url: str) -> None:
+    """The hub that takes over starts without Redis, and writes its routes into the new one."""
+    bring_to(cluster, CONTROL_PLANE, HUB, DATABASE)
+    move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
+    seconds_until(lambda: hub_answers(url) and len(active_hubs(cluster)) == 1, 60)
+    (active,) = active_hubs(cluster)
+    node = node_of(cluster, HUB, active)
+    bring_to(cluster, node, HUB, REDIS)
+    move_away_from(cluster, node, STORAGE, STORAGE_CONTROLLER)
+    assert active_hubs(cluster) == [active], "the hub moved meanwhile"
+    there = students_on(cluster, node, STUDENTS)
+    new = Student(url, f"new-{time.time_ns():x}")
+    with load.case("hub_and_redis_node_stopped", ignoring=there) as case, stopped(node):
+        begun = time.monotonic()
+        seconds_until(lambda: active not in active_hubs(cluster) and can_log_in(url), 90)
+        case.recovery_s = time.monotonic() - begun
+        # Redis is elsewhere when the node is out of service.
+        start_again(new, begun + 240)
+    new.stop()
     assert case.recovery_s <= 60, case
     assert case.failed == 0, case
 

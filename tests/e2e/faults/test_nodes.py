@@ -41,8 +41,7 @@ def _all_is_well_again(load: Load, cluster: Cluster) -> Iterator[None]:
 
 
 def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
-    # Not the database on it: a hub whose database moves ends, and the other one, elsewhere, works. Redis on it is a case
-    # of its own.
+    # Not the database on it: a hub whose database moves ends, and the other one, elsewhere, works. Redis is below.
     bring_to(cluster, CONTROL_PLANE, HUB, DATABASE, REDIS)
     move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
     seconds_until(lambda: hub_answers(url) and len(active_hubs(cluster)) == 1, 60)

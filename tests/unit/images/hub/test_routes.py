@@ -175,9 +175,16 @@ def test_a_redis_that_refuses_is_told_of_once_and_written_when_it_takes_routes(p
 
 def test_single_routes_are_compared_now_and_then(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["coursehub_hub.routes"], "COMPARE_S", 0.02)
-    # The first one is JupyterHub's own.
-    asyncio.run(kept(proxy, lambda: None))
-    assert proxy.compared[1:]
+
+    async def run() -> None:
+        # The first one is JupyterHub's own.
+        await proxy.check_routes()
+        async with asyncio.timeout(5):
+            while not proxy.compared[1:]:
+                await asyncio.sleep(0.001)
+        proxy._keeper.cancel()
+
+    asyncio.run(run())
     assert all(one == (proxy.app.users, proxy.app._service_map) for one in proxy.compared[1:])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -81,18 +82,28 @@ class Seen:
     begin: float = 0.0
 
     def waits(self) -> list[float]:
-        """Return each student's wait from asking for a server to one that runs; of those that came to have one."""
-        return [moment - self.asked[name] for name, moment in self.running.items()]
+        """Return each student's wait from asking for a server to one that runs, endless for who never had one.
+
+        Of those alone who had one, a day on which a third had none could be as good as any.
+        """
+        return [self.running.get(name, inf) - moment for name, moment in self.asked.items()]
+
+    def unserved(self) -> int:
+        """Return how many students asked for a server and never had one."""
+        return len(self.asked.keys() - self.running.keys())
 
     def lost(self) -> int:
         """Return how many servers ended that nobody had told to."""
         return sum(name not in self.told_to_go for name in self.gone)
 
+    def left(self) -> int:
+        """Return how many nodes were never let go."""
+        return len(self.ordered.keys() - self.removed.keys())
+
     def nodes(self) -> int:
         """Return the most nodes, ordered ones among them, that there were at once."""
-        last = float("inf")
         return max(
-            sum(ordered <= moment < self.removed.get(name, last) for name, ordered in self.ordered.items())
+            sum(ordered <= moment < self.removed.get(name, inf) for name, ordered in self.ordered.items())
             for moment in self.ordered.values()
         )
 

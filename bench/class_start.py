@@ -28,6 +28,8 @@ from . import api_server, environment, kubelets, report
 from .report import ROOT, fail, say
 
 STUDENTS = 1000
+# As many are asked for at once where the hub is killed meanwhile; the line has 64 places.
+KILLED_AMONG = 200
 VENV = ROOT / "build/bench/hub"
 REQUIREMENTS = ROOT / "images/hub/requirements.txt"
 CONFIGS = ROOT / "bench/hub_configs"
@@ -37,8 +39,9 @@ WATCHED = 20
 # Users a page: the most that JupyterHub gives.
 PAGE = 200
 POLL_S = 0.5
+QUIET_S = 30
 # What the figures must not exceed.
-LIMITS = {"refused": 0, "lost": 0, "not_told": 0, "hub_start_s": 15}
+LIMITS = {"refused": 0, "lost": 0, "not_told": 0, "lost_when_killed": 0, "hub_start_s": 15}
 
 
 @dataclass
@@ -52,6 +55,8 @@ class Course:
     first_start_s: float = 0.0
     hub_start_s: float = 0.0
     all_known_s: float = 0.0
+    # Of a smaller class, in the middle of whose start the hub was killed.
+    lost_when_killed: int = 0
 
 
 class Hub:
@@ -159,24 +164,17 @@ def _settings(folder: Path) -> None:
 
 async def _class(hub: Hub, students: int) -> Course:
     """Let all students start at once; wait until each has a server or was refused."""
-    names = [f"student-{number:04}" for number in range(students)]
     course = Course()
     async with hub.session() as session:
-        async with session.post("/hub/api/users", json={"usernames": names}) as answer:
-            if answer.status != 201:
-                fail(f"the hub made no users: {answer.status} {await answer.text()}")
+        names = await _enrol(session, students)
         begun = time.monotonic()
-
-        async def start(name: str) -> int:
-            async with session.post(f"/hub/api/users/{name}/server") as answer:
-                return answer.status
 
         async def listen(name: str) -> bool:
             """Tell whether the page says how long the line is."""
             async with session.get(f"/hub/api/users/{name}/server/progress") as answer:
                 return b" in line" in await answer.content.readany() if answer.status == 200 else False
 
-        asked = [asyncio.ensure_future(start(name)) for name in names]
+        asked = [asyncio.ensure_future(_start(session, name)) for name in names]
         await asyncio.sleep(2)
         # The last ones wait longest.
         course.told = sum(await asyncio.gather(*(listen(name) for name in names[-WATCHED:])))
@@ -186,6 +184,44 @@ async def _class(hub: Hub, students: int) -> Course:
         course.ready = await _until_ready(session, taken, begun + CLASS_TIMEOUT_S)
         course.ready_s = round(time.monotonic() - begun, 1)
     return course
+
+
+async def _enrol(session: aiohttp.ClientSession, students: int) -> list[str]:
+    names = [f"student-{number:04}" for number in range(students)]
+    async with session.post("/hub/api/users", json={"usernames": names}) as answer:
+        if answer.status != 201:
+            fail(f"the hub made no users: {answer.status} {await answer.text()}")
+    return names
+
+
+async def _start(session: aiohttp.ClientSession, name: str) -> int:
+    async with session.post(f"/hub/api/users/{name}/server") as answer:
+        return answer.status
+
+
+async def _begin(hub: Hub) -> None:
+    """Let a class start, until some servers run, some are on their way, and the rest waits in line."""
+    async with hub.session() as session:
+        names = await _enrol(session, KILLED_AMONG)
+        asked = [asyncio.ensure_future(_start(session, name)) for name in names]
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not (await _servers(session))[0] and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_S)
+        for one in asked:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def _go_on(hub: Hub) -> int:
+    """Return how many servers run once nothing has been on its way for a while."""
+    async with hub.session() as session:
+        ready, quiet = 0, time.monotonic()
+        while ready < KILLED_AMONG and time.monotonic() < quiet + QUIET_S:
+            ready, pending = await _servers(session)
+            if pending:
+                quiet = time.monotonic()
+            await asyncio.sleep(POLL_S)
+        return ready
 
 
 async def _until_ready(session: aiohttp.ClientSession, wanted: int, deadline: float) -> int:
@@ -219,24 +255,35 @@ async def _servers(session: aiohttp.ClientSession) -> tuple[int, int]:
 
 def _measure(config: str, students: int) -> Course:
     say(f"{config}: a class of {students}")
+    with _cluster(config) as hub:
+        with hub.running() as first:
+            course = asyncio.run(_class(hub, students))
+        course.first_start_s = round(first, 2)
+        begun = time.monotonic()
+        with hub.running() as again:
+            asyncio.run(_known(hub, course.ready))
+            course.all_known_s = round(time.monotonic() - begun, 2)
+        course.hub_start_s = round(again, 2)
+    say(f"{config}: a class of {KILLED_AMONG}, and the hub is killed meanwhile")
+    with _cluster(config) as hub:
+        with hub.running():
+            asyncio.run(_begin(hub))
+        with hub.running():
+            course.lost_when_killed = KILLED_AMONG - asyncio.run(_go_on(hub))
+    say(f"{config}: {json.dumps(vars(course))}")
+    return course
+
+
+@contextmanager
+def _cluster(config: str) -> Iterator[Hub]:
+    """Give a hub that may be started, with an empty cluster of its own."""
     with tempfile.TemporaryDirectory(prefix="coursehub-bench-") as name:
         folder = Path(name)
         with api_server.running(folder) as api:
             kube = kubelets.Kube(str(api.kubeconfig), api_server.CONTEXT)
-            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubelets.NAMESPACE}}
-            kube.create(namespace)
+            kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubelets.NAMESPACE}})
             with kubelets.running(kube) as servers:
-                hub = Hub(config, api, servers, folder)
-                with hub.running() as first:
-                    course = asyncio.run(_class(hub, students))
-                course.first_start_s = round(first, 2)
-                begun = time.monotonic()
-                with hub.running() as again:
-                    asyncio.run(_known(hub, course.ready))
-                    course.all_known_s = round(time.monotonic() - begun, 2)
-                course.hub_start_s = round(again, 2)
-    say(f"{config}: {json.dumps(vars(course))}")
-    return course
+                yield Hub(config, api, servers, folder)
 
 
 async def _known(hub: Hub, servers: int) -> None:
@@ -258,6 +305,8 @@ def main() -> None:
         "refused_default": default.statuses.get("429", 0),
         "lost": students - ours.ready,
         "not_told": WATCHED - ours.told,
+        "lost_when_killed": ours.lost_when_killed,
+        "lost_when_killed_default": default.lost_when_killed,
         "class_ready_s": ours.ready_s,
         "hub_start_s": ours.hub_start_s,
         "hub_start_default_s": default.hub_start_s,
@@ -282,6 +331,11 @@ def _rows(ours: Course, default: Course) -> list[list[str]]:
         row(f"students refused (429), of {STUDENTS} at once", lambda one: f"{one.statuses.get('429', 0)}", "0"),
         row("servers that run in the end", lambda one: f"{one.ready}"),
         row(f"of the last {WATCHED}, told their place in line", lambda one: f"{one.told}"),
+        row(
+            f"of {KILLED_AMONG} at once, lost where the hub is killed meanwhile",
+            lambda one: f"{one.lost_when_killed}",
+            "0",
+        ),
         row("until the last server runs", lambda one: f"{one.ready_s} s"),
         row("start of a hub with no server", lambda one: f"{one.first_start_s} s"),
         row(

@@ -38,6 +38,7 @@ CASES = {
     "redis_killed": "Redis is killed",
     "redis_wiped": "Redis is wiped",
     "redis_full": "Redis is full",
+    "redis_away": "Redis is away for 2 min",
     "hub_node_stopped": "the hub's node stops",
     "hub_and_redis_node_stopped": "the node of the hub and of Redis stops",
     "hub_kubelet_stopped": "the kubelet of the hub's node stops; then the hub's pod is given up",

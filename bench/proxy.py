@@ -201,6 +201,8 @@ def ours(folder: Path, traefik: Path, image: str, nobody: int) -> Iterator[Runni
             "traefik_api_username": "hub",
             "traefik_api_password": api_password,
             "traefik_entrypoint": "http",
+            # As the role's default of servers that start side by side.
+            "concurrency": 64,
         },
         "redis": {"redis_url": f"redis://127.0.0.1:{store}", "redis_password": password},
     }
@@ -233,7 +235,9 @@ def redis(folder: Path, image: str, port: int, password: str) -> Iterator[None]:
     data = folder / "redis"
     data.mkdir()
     (data / "redis.conf").write_text(
-        settings.replace("dir /data", f"dir {data}") + f"bind 127.0.0.1\nport {port}\nrequirepass {password}\n",
+        settings.replace("dir /data", f"dir {data}")
+        + f"bind 127.0.0.1\nport {port}\nrequirepass {password}\n"
+        + f"user traefik on >{password} ~* &* -@all +@read +@connection +@pubsub\n",
         encoding="utf-8",
     )
     name = f"coursehub-bench-redis-{port}"

@@ -100,8 +100,8 @@ class Cluster:
     def __init__(self, parameters: Parameters, design: Design, trace: Sequence[Session]) -> None:
         self.p, self.design, self.trace = parameters, design, trace
         self.machine = machine_of(parameters)
-        # This design leaves a part of each node's memory unpacked.
-        unpacked = parameters.unpacked if design.packed else 0.0
+        # The role leaves a part of each node's memory unpacked, whoever fills the nodes.
+        unpacked = parameters.unpacked if design.planned else 0.0
         self.room = replace(self.machine, memory=int(self.machine.memory * (1 - unpacked)))
         start = parameters.start_mib if design.resized else parameters.guarantee_mib
         self.start = _packing.Guarantee(parameters.guarantee_cores, start * MIB)

@@ -36,6 +36,7 @@ def apply(c: Any) -> None:
     c.JupyterHub.db_url = f"sqlite:///{os.environ['BENCH_DATABASE']}"
     c.JupyterHub.cookie_secret = bytes(32)
     c.JupyterHub.cleanup_servers = False
+    c.CourseSpawner.hub_api = f"http://127.0.0.1:{port}/hub/api"
     c.KubeSpawner.port = int(os.environ["BENCH_SERVER_PORT"])
     services = list(c.JupyterHub.get("services", []))
     c.JupyterHub.services = [*services, {"name": "bench", "api_token": os.environ["BENCH_TOKEN"]}]

@@ -42,6 +42,7 @@ class Point(NamedTuple):
     """What a plot wants of a sample: numbers alone, as half a year of names is too much to hold."""
 
     at: datetime
+    nodes: int
     cost_an_hour: float
     seats: int
     servers: int
@@ -68,13 +69,14 @@ class Usage:
     by_student: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
-def parse_samples(text: str, since: datetime | None = None) -> list[Sample]:
-    """Return the samples of JSON lines, in order of time; from ``since`` on.
+def parse_samples(text: str, since: datetime | None = None, until: datetime | None = None) -> list[Sample]:
+    """Return the samples of JSON lines, in order of time; from ``since`` on, and before ``until``.
 
     Raises CoursehubError, with the line's number, for one that is none.
     """
     samples = [_sample(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return sorted((one for one in samples if since is None or one.at >= since), key=lambda one: one.at)
+    wanted = (one for one in samples if (since is None or one.at >= since) and (until is None or one.at < until))
+    return sorted(wanted, key=lambda one: one.at)
 
 
 def as_line(sample: Sample) -> str:
@@ -127,7 +129,8 @@ def usage(samples: Iterable[Sample], prices: Mapping[str, float]) -> Usage:
         cost = sum(prices.get(name, 0.0) * number for name, number in one.nodes.items())
         if before is not None:
             seen += _count(told, before, one.at - before.at)
-        told.points.append(Point(one.at, cost, one.seats, len(one.servers), one.asked_mib, one.used_mib))
+        nodes = sum(one.nodes.values())
+        told.points.append(Point(one.at, nodes, cost, one.seats, len(one.servers), one.asked_mib, one.used_mib))
         told.waits += one.waits
         before = one
     if lacking:

@@ -32,6 +32,8 @@ def run(
     prepare: Callable[[_course.Course], Callable[[], dict[str, Any]]],
     lock_name: str = _lock.NAME,
     failure: Callable[[dict[str, Any]], str] | None = None,
+    *,
+    pick: bool = False,
 ) -> None:
     """Do a module's work on a course and end the module with its result.
 
@@ -40,12 +42,12 @@ def run(
 
     A module that has ``lock_timeout`` changes something, and is alone in the namespace while it does, among those of
     the same lock. It fails where one of the ``students`` of its result has ``failed``, and names them all; with
-    ``failure``, where that returns a sentence.
+    ``failure``, where that returns a sentence. With ``pick``, ``students`` may name some of the ``roster``.
     """
     parameters = module.params
 
     def work() -> dict[str, Any]:
-        _disks.check_selection(parameters)
+        _disks.check_selection(parameters, pick=pick)
         kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
         progress = _progress.Progress(parameters.get("progress_file"))
         course = _course.Course(kube, parameters["namespace"], progress)

@@ -67,6 +67,7 @@ class Disk:
     full: bool = False
     archive: str = ""
     drive_export: str = ""
+    uid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -104,6 +105,7 @@ def disk(claim: Object) -> Disk:
         full=FULL_ANNOTATION in annotations,
         archive=annotations.get(ARCHIVE_ANNOTATION, ""),
         drive_export=annotations.get(DRIVE_EXPORT_ANNOTATION, ""),
+        uid=metadata.get("uid", ""),
         labels=metadata["labels"],
     )
 
@@ -151,11 +153,16 @@ def read_lines(path: str, columns: Iterable[str] = ()) -> dict[str, dict[str, st
     return lines
 
 
-def check_selection(parameters: Mapping[str, Any], ways: Iterable[str] = tuple(SELECTION_ARGUMENTS)) -> None:
-    """Raise CoursehubError unless exactly one of the ways of choosing students is given."""
+def check_selection(
+    parameters: Mapping[str, Any], ways: Iterable[str] = tuple(SELECTION_ARGUMENTS), *, pick: bool = False
+) -> None:
+    """Raise CoursehubError unless exactly one of the ways of choosing students is given.
+
+    With ``pick``, ``students`` may name some of a roster's: of a module that wants its columns.
+    """
     ways = list(ways)
     given = [name for name in ways if parameters.get(name)]
-    if len(given) != 1:
+    if len(given) != 1 and not (pick and given == ["students", "roster"]):
         raise CoursehubError(
             f"choose students by exactly one of {', '.join(ways)};"
             f" {' and '.join(given) if given else 'none of them'} is set"
@@ -173,17 +180,25 @@ class Choice:
 def choose(disks: Iterable[Disk], parameters: Mapping[str, Any], *, allow_new: bool = False) -> Choice:
     """Return what the parameters choose, by name. The selector was applied when the disks were listed.
 
-    With ``allow_new``, ``students`` may name some who have no disk yet, as a roster always may.
+    With ``allow_new``, ``students`` may name some who have no disk yet, as a roster always may. With both given, those
+    named are some of the roster's.
 
-    Raises CoursehubError for a student who is named and has no disk, and for a pattern that none has. A roster may
-    name students who have never logged in.
+    Raises CoursehubError for a student who is named and has no disk, or is not in the roster, and for a pattern that
+    none has. A roster may name students who have never logged in.
     """
     by_student = {one.student: one for one in disks}
     if parameters.get("roster") or parameters.get("students"):
-        roster = parameters.get("roster")
-        wanted: Sequence[str] = read_roster(roster) if roster else list(dict.fromkeys(parameters["students"]))
+        listed = read_roster(parameters["roster"]) if parameters.get("roster") else None
+        named = list(dict.fromkeys(parameters.get("students") or ()))
+        strange = [student for student in named if listed is not None and student not in listed]
+        if strange:
+            raise CoursehubError(
+                f"these students are not in the roster {parameters['roster']}: {', '.join(strange)}; check the"
+                " spelling, or write them there"
+            )
+        wanted: Sequence[str] = named or listed or ()
         unknown = tuple(student for student in wanted if student not in by_student)
-        if unknown and not roster and not allow_new:
+        if unknown and named and not allow_new:
             raise CoursehubError(
                 f"these students have no disk: {', '.join(unknown)}; check the spelling, or list all by the module"
                 " student_disk_info"

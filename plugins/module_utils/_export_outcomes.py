@@ -91,14 +91,17 @@ class Outcomes:
             return None
         account = self._accounts[disk.claim]
         before = _exports.record_of(disk)
-        # The export is the one that was proven then. With look others may have been at work in it since.
-        unchanged = told.get("outcome") == "unchanged"
-        verified_at = before.verified_at if unchanged and before and not self._parameters["look"] else ""
+        # Unchanged is against the exporter's last run, of which we may have heard nothing: a proof is of one list. With
+        # look others may have been at work in the export since.
+        list_md5, unchanged = str(told.get("list_md5") or ""), told.get("outcome") == "unchanged"
+        proven = before is not None and unchanged and list_md5 != "" and list_md5 == before.list_md5
+        verified_at = before.verified_at if before is not None and proven and not self._parameters["look"] else ""
         gone = ([EXPORTED] if unchanged else []) + ([VERIFIED] if verified_at else [])
         outcome.done = [one for one in outcome.done if one not in gone]
+        taken, shape = shot.taken.isoformat(timespec="seconds"), self._shape(account)
         return _exports.Record(
-            snapshot=shot.name,
-            taken=shot.taken.isoformat(timespec="seconds"),
+            snapshot="" if _exports.may_pass(outcome.problems_count, taken, shape, before) else shot.name,
+            taken=taken,
             exported_at=now.isoformat(timespec="seconds"),
             account=outcome.account,
             name=account.name,
@@ -106,8 +109,9 @@ class Outcomes:
             files=outcome.files,
             bytes=outcome.bytes,
             problems=outcome.problems_count,
-            shape=self._shape(account),
+            shape=shape,
             verified_at=verified_at,
+            list_md5=list_md5,
         )
 
     def verified(self, disk: _disks.Disk, told: Object) -> bool:

@@ -110,7 +110,7 @@ class Run:
         # Fewer slots with work than may run at once: each goes faster.
         at_once = min(self._parameters["concurrency"], len(slots))
         rates = _slots.share(_slots.rates(self._parameters), at_once, [accounts[claim].identity for claim in disks])
-        new = {claim for claim, disk in disks.items() if not disk.drive_export}
+        new = {claim: disk.uid for claim, disk in disks.items() if not disk.drive_export}
         tasks = _export_tasks.Tasks(self._parameters, accounts, new, rates)
         _export_asking.let_in(self._course, exporter.jobs, tasks, outcomes, disks, at_once)
         good, items_left = outcomes.good(disks), None

@@ -90,11 +90,14 @@ class Work:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         for claim in todo:
             disk = self.disks[claim]
-            if not self.outcomes.verified(disk, told[disk.student]):
-                continue
+            answer = told[disk.student]
+            proven = self.outcomes.verified(disk, answer)
             record = _exports.record_of(self._disk_now(disk))
-            if record is not None:
+            if record is not None and proven:
                 self._keep(disk, replace(record, verified_at=moment))
+            elif record is not None and answer.get("outcome") == "failed":
+                # It is not what its list says. What Drive refuses, or a lost pod, says nothing of it.
+                self._keep(disk, replace(record, snapshot="", verified_at=""))
 
     def _disk_now(self, disk: _disks.Disk) -> _disks.Disk:
         found = self.course.kube.get("v1", "PersistentVolumeClaim", disk.claim, disk.namespace)
@@ -105,4 +108,5 @@ class Work:
             path = self.course.kube.path("v1", "PersistentVolumeClaim", disk.namespace, disk.claim)
             self.course.kube.merge(path, record.annotation())
         except CoursehubError as error:
-            self.outcomes.fail({disk.claim: f"it is in Drive, and that can't be noted on the disk: {error}"})
+            what = self.outcomes[disk.claim].failed or "it is in Drive"
+            self.outcomes.fail({disk.claim: f"{what}, and that can't be noted on the disk: {error}"})

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,11 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accou
 
 @dataclass(frozen=True)
 class Tasks:
-    """Makes the tasks. ``accounts`` is by claim, ``new`` has the claims of disks that say of no export."""
+    """Makes the tasks. ``accounts`` is by claim, and so is ``new``, the ids of disks that say of no export."""
 
     parameters: Mapping[str, Any]
     accounts: Mapping[str, _accounts.Account]
-    new: Collection[str]
+    new: Mapping[str, str]
     rates: _slots.Rates
 
     def task(
@@ -25,7 +25,7 @@ class Tasks:
     ) -> _exporter.Task:
         """Return a task for some students. ``clones`` has the disk that each is exported from."""
         disks = clones or {}
-        people = [_exporter.Person(self.accounts[one], disks.get(one, ""), one in self.new) for one in claims]
+        people = [_exporter.Person(self.accounts[one], disks.get(one, ""), self.new.get(one)) for one in claims]
         common = _exporter.common(self.parameters, self.rates)
         address, priority = self.parameters["api_address"], self.parameters["priority_class"]
         return _exporter.Task(name, command, people, common, state, address, priority)

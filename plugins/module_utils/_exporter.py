@@ -58,8 +58,8 @@ class Person:
 
     account: _accounts.Account
     claim: str = ""
-    # Whether the student's disk says of no export.
-    new: bool = False
+    # The id of the student's disk where that says of no export.
+    new: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def request(task: Task) -> Object:
             "subject": person.account.subject,
             "name": person.account.name,
             **({place: f"/homes/{number}"} if person.claim else {}),
-            **({"new": True} if person.new and task.command == "export" else {}),
+            **({"new": True, "disk_uid": person.new} if person.new is not None and task.command == "export" else {}),
         }
         for number, person in enumerate(task.people)
     ]

@@ -24,6 +24,8 @@ START_S = 600
 # How long a pod may be on its way out, on a node that is not ready, before it counts as lost: nothing follows it then.
 LOST_S = 300
 NOT_DONE = f"it was not done before the timeout; it goes on where it was: {_bulk.AGAIN}"
+# What reading the log of a pod may take that did not end by itself: its kubelet may be away with its node.
+TOLD_S = 30
 # How often a Job that says nothing is looked at: the image of its pod may not be there.
 LOOK_S = 30
 
@@ -87,7 +89,8 @@ class Jobs:
     def _do(self, task: _exporter.Task) -> End:
         self._course.still_alone()
         name = f"{task.name}-{self._run}"
-        left = int(self._deadline - time.monotonic())
+        # A Job that ends by its own deadline takes its pods' logs along: ours, which reads them, is to come before.
+        left = int(self._deadline - time.monotonic()) + TOLD_S
         self._kube.create(_exporter.job(replace(task, name=name), self._namespace, self._image, left))
         try:
             return self._await(name, [person.account.student for person in task.people])
@@ -104,21 +107,27 @@ class Jobs:
             found = self._kube.wait(*JOB, self._namespace, done, until, fieldSelector=f"metadata.name={name}")
             pods = self._pods(name)
             if not found:
-                return End({}, f"its Job {name} is gone: was it removed by hand? {_bulk.AGAIN}")
+                return self._given_up(pods, students, f"its Job {name} is gone: was it removed by hand? {_bulk.AGAIN}")
             why = _exporter_pods.ended(found[0])
             if why is not None:
-                return _exporter_pods.end(pods, self._logs(pods), students, why)
+                return _exporter_pods.end(pods, self._logs(_ended(pods), self._deadline), students, why)
             if hopeless := _exporter_pods.hopeless(pods):
-                return End({}, hopeless)
+                return self._given_up(pods, students, hopeless)
             if time.monotonic() >= self._deadline:
-                return End({}, NOT_DONE)
+                return self._given_up(pods, students, NOT_DONE)
             if lost := self._lost(pods):
-                return End({}, lost)
+                return self._given_up(pods, students, lost)
             waits = _exporter_pods.why_not_started(pods)
             if not waits:
                 at_work = time.monotonic()
             elif time.monotonic() >= at_work + START_S:
-                return End({}, f"its Job {name} did not start: {waits}: {_bulk.AGAIN} when that is mended")
+                why = f"its Job {name} did not start: {waits}: {_bulk.AGAIN} when that is mended"
+                return self._given_up(pods, students, why)
+
+    def _given_up(self, pods: list[Object], students: list[str], why: str) -> End:
+        """Return the end of a Job that is removed before it ended: of some students it may have told all the same."""
+        logs = self._logs(pods, min(self._deadline, time.monotonic() + TOLD_S))
+        return End(_exporter_pods.told_by(pods, logs, students), why)
 
     def _lost(self, pods: list[Object]) -> str:
         now = datetime.now(UTC)
@@ -129,14 +138,14 @@ class Jobs:
     def _pods(self, job: str) -> list[Object]:
         return self._kube.list(*POD, self._namespace, labelSelector=f"{_exporter.JOB_NAME_LABEL}={job}")
 
-    def _logs(self, pods: list[Object]) -> dict[str, str]:
-        """Return what those pods have said that have ended, by their names, without what is lost."""
-        names = [str(pod["metadata"]["name"]) for pod in pods if _exporter_pods.exit_code(pod) is not None]
-        logs, _lost = _bulk.each(names, self._log)
-        return logs
+    def _logs(self, pods: list[Object], until: float) -> dict[str, str]:
+        """Return what pods have said, by their names, without what is lost; it is waited for until then."""
 
-    def _log(self, pod: str) -> str:
-        return self._kube.text(f"{self._kube.path(*POD, self._namespace, pod)}/log", self._deadline)
+        def log(pod: str) -> str:
+            return self._kube.text(f"{self._kube.path(*POD, self._namespace, pod)}/log", until)
+
+        logs, _lost = _bulk.each([str(pod["metadata"]["name"]) for pod in pods], log)
+        return logs
 
     def remove(self, name: str) -> None:
         """Remove a Job and wait until its pods are gone: their claims can't go before, and are held where it stays."""
@@ -152,3 +161,7 @@ class Jobs:
             sentence = f"the Job {name} does not go: {why}"
             self._held |= dict.fromkeys(_exporter.claims_of(item), (name, sentence))
             self._warnings.append(sentence)
+
+
+def _ended(pods: list[Object]) -> list[Object]:
+    return [pod for pod in pods if _exporter_pods.exit_code(pod) is not None]

@@ -39,17 +39,23 @@ def end(pods: Iterable[Object], logs: Mapping[str, str], students: Collection[st
     ``logs`` is by pod, of those that have ended. ``why`` is why the Job failed, empty where it did not.
     """
     every = by_age(pods)
-    told: dict[str, Object] = {}
-    for pod in every:
-        told |= results(logs.get(pod["metadata"]["name"], ""), students)
+    found = told_by(every, logs, students)
     last = last_pod(every)
-    said = told_at_end(last) if last and why and not told else ""
+    said = told_at_end(last) if last and why and not found else ""
     if said:
-        return End(told, said)
+        return End(found, said)
     if last or not why:
-        return End(told, "nothing is known of its end: the log of its pod is lost", again=True)
+        return End(found, "nothing is known of its end: the log of its pod is lost", again=True)
     killed = f"its Job ended without a result: {why}{why_killed(every)}"
-    return End(told, killed, again=len(students) > 1)
+    return End(found, killed, again=len(students) > 1)
+
+
+def told_by(pods: Iterable[Object], logs: Mapping[str, str], students: Collection[str]) -> dict[str, Object]:
+    """Return what the pods of a Job tell of students: of what several tell the newest pod's counts."""
+    found: dict[str, Object] = {}
+    for pod in by_age(pods):
+        found |= results(logs.get(pod["metadata"]["name"], ""), students)
+    return found
 
 
 def ended(item: Object) -> str | None:

@@ -30,7 +30,10 @@ _SHAPING = ("owner", "folder", "exclude", "bundle", "prune")
 
 @dataclass(frozen=True)
 class Record:
-    """The last good export of a disk: of which snapshot, taken when, where to, and when it was last proven."""
+    """The last good export of a disk: of which snapshot, taken when, where to, and when it was last proven.
+
+    ``snapshot`` is empty where the next run is to export the disk again, whether there is a newer snapshot or not.
+    """
 
     snapshot: str
     taken: str
@@ -44,6 +47,8 @@ class Record:
     # What stands for the parameters that it was made with.
     shape: str
     verified_at: str = ""
+    # What stands for the list in Drive that is of this snapshot, empty where the exporter did not tell.
+    list_md5: str = ""
 
     def annotation(self) -> Object:
         """Return what writes the record on the disk's claim."""
@@ -57,6 +62,16 @@ def record_of(disk: Disk) -> Record | None:
         return Record(**json.loads(disk.drive_export))
     except (ValueError, TypeError):
         return None
+
+
+def may_pass(problems: int, taken: str, wanted_shape: str, before: Record | None) -> bool:
+    """Tell whether an export of a snapshot, by when it was taken, is worth another try for its problems.
+
+    A disk that could not be read, or a file that came to Drive as it was not sent, may do next time; a name that Drive
+    does not take never does. What is there twice stays: such a home is exported once more, not each night.
+    """
+    told = before is not None and (before.taken, before.shape, before.problems) == (taken, wanted_shape, problems)
+    return problems > 0 and not told
 
 
 def shape(parameters: Mapping[str, Any], account: Account) -> str:
@@ -126,7 +141,8 @@ def steps(disk: Disk, snapshot: str, wanted_shape: str, *, look: bool, verify: b
     parameters, has all that there is. With ``look`` Drive is asked whether it still has it.
     """
     record = record_of(disk)
-    same = record is not None and record.snapshot == snapshot and record.shape == wanted_shape
+    # A snapshot that is still to be taken has no name, and neither has that of a record whose proof failed.
+    same = record is not None and snapshot != "" and record.snapshot == snapshot and record.shape == wanted_shape
     exported = [] if same and not look else ["exported"]
     proven = same and record is not None and bool(record.verified_at) and not look
     return exported + (["verified"] if verify and not proven else [])

@@ -46,7 +46,10 @@ def claim(student: str, prefix: str, namespace: str, like: Disk | None, paramete
     size = parameters["size"] or (str(like.size) if like else "")
     storage_class = parameters["storage_class"] or (like.storage_class if like else "")
     if not size or not storage_class:
-        raise CoursehubError(f"{student} has no disk to take size and storage_class from: set both")
+        raise CoursehubError(
+            f"{student} has no disk to take size and storage_class from: set both (with the playbook drive_import"
+            " coursehub_drive_export_new_disk_size and coursehub_drive_export_new_disk_storage_class)"
+        )
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

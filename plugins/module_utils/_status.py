@@ -24,6 +24,8 @@ SEATS_LATE = timedelta(minutes=10)
 PLACEHOLDER_LATE = timedelta(minutes=15)
 # Of a pod that has its place on a node: by then even a large image is there.
 UNPACKED_LATE = timedelta(minutes=10)
+# A server that runs for so long has kept its node over a night.
+HELD = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,32 @@ def add_students(
         not lost,
         f"{bound} of {len(disks)} bound" + (f", lost: {', '.join(lost[:5])}" if lost else ""),
     )
+
+
+def add_held(report: Report, pods: Sequence[Object], now: datetime) -> None:
+    """Report the nodes that can't go since a server runs on them for days, where there are any.
+
+    It may well be at work, so that is no trouble.
+    """
+    old = sorted((pod for pod in pods if _holds(pod) and now - _begun(pod) > HELD), key=_begun)
+    if not old:
+        return
+    nodes = {pod["spec"]["nodeName"] for pod in old}
+    servers = [
+        f"{pod['metadata']['name']} on {pod['spec']['nodeName']} for {(now - _begun(pod)) // timedelta(hours=1)} hours"
+        for pod in old
+    ]
+    report.add(
+        "nodes held",
+        True,
+        f"{len(nodes)}, by {len(old)} servers that run for more than a day ({', '.join(servers[:3])}"
+        f"{', ...' if servers[3:] else ''}): see coursehub_hub_cull_night_everything, coursehub_hub_cull_max_age",
+    )
+
+
+def _holds(pod: Object) -> bool:
+    """Tell whether a pod runs on a node."""
+    return bool(pod.get("spec", {}).get("nodeName")) and pod["status"].get("phase") == "Running"
 
 
 def _elsewhere(

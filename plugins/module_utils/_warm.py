@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
+from statistics import median_low
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _kept, _packing, _seats
@@ -30,12 +31,11 @@ _PLACEHOLDER = {"app.kubernetes.io/name": "seats-placeholder"}
 # Of templates/unpacked.yaml.j2 of the role.
 _UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
-# A run that was longer ago says nothing of the money that was spent since; the nodes may have been away.
-_LONGEST = timedelta(minutes=15)
 # A node boots in one or two. The hub gives a start up after five and removes its pod (coursehub_hub_start_timeout), so
 # only before that is somebody seen who waits; and runs are a minute apart.
 _WAIT_LATE = timedelta(minutes=3)
-# Longer than the seats of a class are warm, and than a rate is taken of.
+# Longer than the seats of a class are warm, and than a rate is taken of. What a node took to boot is looked at as long:
+# one that was away since then has a new time at which it became ready.
 _REMEMBERED = timedelta(hours=1)
 
 
@@ -60,6 +60,11 @@ def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list
 
 def _is(pod: Object, labels: Mapping[str, str]) -> bool:
     return labels.items() <= (pod["metadata"].get("labels") or {}).items()
+
+
+def is_for_students(node: Object) -> bool:
+    """Tell whether a node is of the students' pool."""
+    return _is(node, POOL)
 
 
 def is_server(item: Object) -> bool:
@@ -207,18 +212,64 @@ def waiting(servers: Iterable[Object], now: datetime) -> list[str]:
     ]
 
 
-def spent(kept: Mapping[str, str], now: datetime, nodes: int, price: float) -> float:
+def core_short(others: int, core: int) -> list[str]:
+    """Return a sentence where the cluster has fewer nodes beside the students' than the core pool is said to have.
+
+    Of more nothing is said: they may be another pool's, of which nobody here knows what it is for.
+    """
+    if others >= core:
+        return []
+    return [
+        f"{others} nodes are not of the students' pool, and core_nodes is {core}: hub and proxy have fewer than they"
+        " are to have. Give the core pool a fixed size, never zero and without an autoscaler, or set core_nodes to that"
+    ]
+
+
+def slow(nodes: Iterable[Object], now: datetime, boot_s: float) -> list[str]:
+    """Return a sentence where half of the nodes that came within the last hour were not ready within ``boot_s``.
+
+    A node is there when its kubelet registers. What it took to order and to start the machine is before that and not
+    seen, so they are at least as late. Half of them, since one that was away for a moment has become ready late too.
+    """
+    took = []
+    for node in nodes:
+        made = datetime.fromisoformat(node["metadata"]["creationTimestamp"])
+        ready = _ready_since(node)
+        seconds = ((ready or now) - made).total_seconds()
+        # One that is not ready yet is no answer before it is late.
+        if now - made < _REMEMBERED and (ready or seconds > boot_s):
+            took.append(seconds)
+    if not took or median_low(took) <= boot_s:
+        return []
+    return [
+        f"of {len(took)} nodes that came within the last hour half took {median_low(took):.0f} s or more from when they"
+        f" registered until they were ready, and boot_s is {boot_s:g}, so seats are warm too late: set it to what a"
+        " node takes from its order on, which is more"
+    ]
+
+
+def _ready_since(node: Object) -> datetime | None:
+    for one in node["status"].get("conditions") or []:
+        if one["type"] == "Ready" and one["status"] == "True" and one.get("lastTransitionTime"):
+            return datetime.fromisoformat(one["lastTransitionTime"])
+    return None
+
+
+def spent(kept: Mapping[str, str], now: datetime, nodes: Iterable[Object], core: int, price: float) -> float:
     """Return the money of today (UTC), from what the last run kept and the nodes that are there now.
 
-    ``price`` is of a node an hour. Where the last run was too long ago, that time counts for a quarter of an hour;
-    where nothing that can be read was kept, the day begins now.
+    ``price`` is of a node an hour. Each of the pool's ``nodes`` counts since the last run, or since it was made; the
+    ``core`` nodes were there all the time. So no run that fails makes a day cheap: one node less is counted for each
+    that came and went between two runs. Where nothing that can be read was kept, the day begins now.
     """
     last, counted = _kept.moment(kept.get("at")), _kept.number(kept.get("spent"))
     if last is None or counted is None:
         return 0.0
     since = max(last, now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
     before = counted if last.astimezone(UTC).date() == now.astimezone(UTC).date() else 0.0
-    return before + min(now - since, _LONGEST) / timedelta(hours=1) * nodes * price
+    made = [datetime.fromisoformat(node["metadata"]["creationTimestamp"]) for node in nodes]
+    spans = [now - max(since, one) for one in (*made, *[since] * core)]
+    return before + sum(max(0.0, span / timedelta(hours=1)) for span in spans) * price
 
 
 def buffer(namespace: str, seats: int, guarantee: _packing.Guarantee, image: str) -> list[Object]:

@@ -36,9 +36,17 @@ options:
       - A sample holds until the next one. Of more than a quarter of an hour without one nothing is counted.
     type: path
   since:
-    description: The first day that counts, in UTC, as V(2026-09-01). Without it all samples do.
+    description: The first day that counts, by the clock of O(time_zone), as V(2026-09-01). Without it all samples do.
     type: str
     default: ""
+  until:
+    description: The last day that counts, as O(since).
+    type: str
+    default: ""
+  time_zone:
+    description: The course's time zone, as V(America/Los_Angeles). Its clock is the page's.
+    type: str
+    default: UTC
   prices:
     description: The price of an hour of a node, by type.
     type: dict
@@ -59,6 +67,7 @@ EXAMPLES = r"""
     context: kind-coursehub
     namespace: coursehub-students
     since: "2026-09-01"
+    time_zone: America/Los_Angeles
     prices:
       n2-highmem-2: 0.137
   register: usage
@@ -123,18 +132,21 @@ usage:
       type: dict
   sample: {"cost": 412.6, "waste": 97.1, "static_cost": 1310.2, "server_hours": 9120.5, "wait_p95_s": 12.4}
 html:
-  description: The same as a page, with plots of seats and servers, of cost beside a static fleet, and of waits.
+  description: >-
+    The same as a page, with plots of seats, servers and nodes, of memory, of cost beside a static fleet, and of waits.
   type: str
   returned: success
   sample: <!doctype html>…
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _calendar,
     _cost,
     _cost_page,
     _kube,
@@ -157,17 +169,26 @@ def prices_of(told: dict[str, Any]) -> dict[str, float]:
     return prices
 
 
-def since_of(text: str) -> datetime | None:
-    """Return the beginning of a day. Raises CoursehubError for what is none."""
-    if not text:
-        return None
+Span = tuple[datetime | None, datetime | None]
+
+
+def span_of(since: str, until: str, zone: ZoneInfo) -> Span:
+    """Return the beginning of a day and the end of one by a zone's clock. Raises CoursehubError for what is none."""
+    first, last = _day("since", since), _day("until", until)
+    if first and last and last < first:
+        raise CoursehubError(f"since is '{since}' and until is '{until}', which is before it: exchange them")
+    begin = datetime.combine(first, time(), zone) if first else None
+    return begin, datetime.combine(last + timedelta(days=1), time(), zone) if last else None
+
+
+def _day(word: str, text: str) -> date | None:
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
+        return date.fromisoformat(text) if text else None
     except ValueError as error:
-        raise CoursehubError(f"since is '{text}': write a day, as 2026-09-01") from error
+        raise CoursehubError(f"{word} is '{text}': write a day, as 2026-09-01") from error
 
 
-def read(parameters: dict[str, Any], since: datetime | None) -> Iterator[_cost.Sample]:
+def read(parameters: dict[str, Any], span: Span) -> Iterator[_cost.Sample]:
     """Yield the samples of a file or of a cluster, in order of time. Of a cluster one day is in memory at a time."""
     path = parameters["samples"]
     if path:
@@ -176,20 +197,21 @@ def read(parameters: dict[str, Any], since: datetime | None) -> Iterator[_cost.S
                 text = file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise CoursehubError(f"the samples {path} can't be read: {error}") from error
-        yield from _cost.parse_samples(text, since)
+        yield from _cost.parse_samples(text, *span)
         return
     kube = _kube.Kube(parameters["kubeconfig"], parameters["context"])
     selector = _manifests.selector(_samples.PART)
     for item in _samples.by_day(kube.list("v1", "ConfigMap", parameters["namespace"], labelSelector=selector)):
-        yield from _cost.parse_samples(_samples.lines(item), since)
+        yield from _cost.parse_samples(_samples.lines(item), *span)
 
 
 def run(parameters: dict[str, Any]) -> dict[str, Any]:
     """Read, count, and show."""
-    prices, since = prices_of(parameters["prices"]), since_of(parameters["since"])
-    told = _cost.usage(read(parameters, since), prices)
+    prices, zone = prices_of(parameters["prices"]), _calendar.zone_of(parameters["time_zone"])
+    span = span_of(parameters["since"], parameters["until"], zone)
+    told = _cost.usage(read(parameters, span), prices)
     result = _cost.as_result(told)
-    return {"changed": False, "usage": result, "html": _cost_page.page(told, result)}
+    return {"changed": False, "usage": result, "html": _cost_page.page(told, result, zone)}
 
 
 def main() -> None:
@@ -202,6 +224,8 @@ def main() -> None:
             "namespace": {"type": "str"},
             "samples": {"type": "path"},
             "since": {"type": "str", "default": ""},
+            "until": {"type": "str", "default": ""},
+            "time_zone": {"type": "str", "default": "UTC"},
             "prices": {"type": "dict", "required": True},
         },
         required_one_of=[("samples", "kubeconfig")],

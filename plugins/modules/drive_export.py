@@ -13,7 +13,9 @@ description:
   - Exports each home from a scratch disk that is made from a snapshot, so that what is in Drive is of one moment and a
     running server is left alone. Jobs in the cluster do it, several students each. The machine that runs this moves no
     student's data.
-  - Only what differs is sent. A home of whose snapshot Drive has the export already is left out.
+  - Only what differs is sent. A home of whose snapshot Drive has the export already is left out. It is exported again
+    where its proof has failed, and once more where files could not be exported.
+  - O(students) may be given beside O(roster), and picks from it.
   - Before the first scratch disk is made, Drive is asked whether it lets each account in. A student whom Drive refuses
     fails; the others are exported all the same.
   - What is known of each student's last good export is written on the disk's claim, for
@@ -233,6 +235,7 @@ def main() -> None:
         lambda course: _export_run.Run(course, module.params, module.check_mode),
         _lock.DRIVE_NAME,
         _exports.failure,
+        pick=True,
     )
 
 

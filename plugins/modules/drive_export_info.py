@@ -58,7 +58,7 @@ students:
       description: The seconds since then.
       type: int
     snapshot:
-      description: The snapshot.
+      description: The snapshot, none where the next run exports it again; a proof has failed, or a problem may pass.
       type: str
     account:
       description: The account in Drive, or the Secret that it was made by.

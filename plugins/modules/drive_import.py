@@ -11,7 +11,10 @@ version_added: 0.2.0
 author: The coursehub authors (@coursehub)
 description:
   - Makes a new disk for each student and brings onto it what M(coursehub.jupyterhub.drive_export) has exported, with
-    names, times and modes. The student's own disk is left alone. Students who are named in O(students) need have none.
+    names, times and modes. The student's own disk is left alone. Students who are named in O(students) need have none,
+    with O(size) and O(storage_class).
+  - O(students) may be given beside O(roster), and picks from it. Of a roster alone, students who have no disk are left
+    out; most of them have never logged in.
   - A disk that has all of an export already is left as it is. To get a newer one, name another O(new_disk).
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
@@ -31,10 +34,11 @@ options:
     type: str
     required: true
   size:
-    description: The new disks' size, as a Kubernetes quantity. The default is that of the student's disk.
+    description: The new disks' size, as a Kubernetes quantity. The default is that of the student's disk. Needed where
+      that is gone.
     type: str
   storage_class:
-    description: Their StorageClass. The default is that of the student's disk.
+    description: Their StorageClass. The default is that of the student's disk. Needed where that is gone.
     type: str
   partial:
     description: Whether an export that never came to its end is brought back as far as it is there.
@@ -285,7 +289,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    _disk_module.run(module, lambda course: Run(course, module.params, module.check_mode), _lock.DRIVE_NAME)
+    _disk_module.run(module, lambda course: Run(course, module.params, module.check_mode), _lock.DRIVE_NAME, pick=True)
 
 
 if __name__ == "__main__":

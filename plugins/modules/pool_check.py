@@ -10,10 +10,11 @@ short_description: Check that a pool of nodes can hold students, its limits and 
 version_added: 0.4.0
 author: The coursehub authors (@coursehub)
 description:
-  - Fails with one sentence where a machine can't hold one student, a price is missing, a limit leaves nothing to grow,
-    or a calendar or a list of classes can't be used. Asks no cluster, and never changes anything.
-  - Warns of the address of a calendar that does not answer here, as it may answer the cluster, and of a limit of spend
-    that all nodes together reach within a day.
+  - Fails with one sentence where a machine can't hold one student, a price is missing, a limit leaves nothing to grow
+    or is looked at too rarely, or a calendar or a list of classes can't be used. Asks no cluster, and never changes
+    anything.
+  - Warns of the address of a calendar that does not answer here, as it may answer the cluster, of a limit of spend
+    that all nodes together reach within a day, and of nodes that nothing fills one after the other.
 extends_documentation_fragment:
   - coursehub.jupyterhub.classes
   - coursehub.jupyterhub.classes.pool
@@ -23,10 +24,18 @@ options:
     description: Whether no node is added when O(limit_spend) is reached. Without it only warm seats end.
     type: bool
     default: false
+  packed:
+    description: Whether a scheduler fills nodes one after the other. It is warned of if not.
+    type: bool
+    default: true
   boot_s:
     description: Seconds from the order of a node until a server can start on it.
     type: int
     default: 0
+  schedule:
+    description: When M(coursehub.jupyterhub.seats) is run, as cron writes it. It must be every five minutes at least.
+    type: str
+    default: "* * * * *"
   floor:
     description: The least memory that a server asks for that is resized. Without it none is.
     type: str
@@ -92,9 +101,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _calendar, _classes, _packing, _seats
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _calendar, _classes, _cron, _packing, _seats
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
+
+SPREAD = (
+    "nothing fills nodes one after the other: Kubernetes' own scheduler spreads students over all of them, and a node"
+    " goes when nobody is on it, so that nodes cost up to twice as much; set coursehub_autoscaler_scheduler_image to"
+    " kube-scheduler of the cluster's version, and coursehub_hub_server_scheduler to coursehub-packing"
+)
 
 
 def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -110,10 +125,12 @@ def run(parameters: dict[str, Any], now: datetime) -> dict[str, Any]:
     limits = _seats.Limits(parameters["limit_nodes"], parameters["limit_spend"], parameters["core_nodes"])
     _seats.check_limits(limits, machine.price)
     _seats.check_policy(_seats.Policy(*(parameters[word] for word in ("boot_s", "early_s", "peak_s", "share"))))
+    _cron.check_frequent(parameters["schedule"])
     zones = parameters["zones"]
     apart = [] if len(zones) == 1 or parameters["regional_disks"] else [_apart(zones)]
     warned = [
         *apart,
+        *([] if parameters["packed"] else [SPREAD]),
         *_seats.of_spend(limits, machine.price, ends_growth=parameters["spend_ends_growth"]),
         *_classes_away(parameters, now),
     ]
@@ -145,7 +162,9 @@ def main() -> None:
             **_packing.ARGUMENTS,
             **_seats.ARGUMENTS,
             "spend_ends_growth": {"type": "bool", "default": False},
+            "packed": {"type": "bool", "default": True},
             "boot_s": {"type": "int", "default": 0},
+            "schedule": {"type": "str", "default": "* * * * *"},
             "zones": {"type": "list", "elements": "str", "default": []},
             "regional_disks": {"type": "bool", "default": False},
             **{word: {"type": "str", "default": ""} for word in ("floor", "ceiling", "server_limit")},

@@ -75,9 +75,9 @@ def run(kube: _kube.Kube, parameters: dict[str, Any], now: datetime) -> dict[str
     machine = _packing.parse_machine(parameters["machine"], parameters["prices"])
     limits = _seats.Limits(parameters["limit_nodes"], parameters["limit_spend"], parameters["core_nodes"])
     kept = (kube.get("v1", "ConfigMap", _warm.NAME, parameters["namespace"]) or {}).get("data") or {}
-    there = len(kube.list("v1", "Node", labelSelector=_warm.POOL_SELECTOR))
-    money = _warm.spent(kept, now, there + limits.core, machine.price)
-    return {"changed": False, "nodes": _spend.most_nodes(limits, there, money), "spent": round(money, 2)}
+    nodes = kube.list("v1", "Node", labelSelector=_warm.POOL_SELECTOR)
+    money = _warm.spent(kept, now, nodes, limits.core, machine.price)
+    return {"changed": False, "nodes": _spend.most_nodes(limits, len(nodes), money), "spent": round(money, 2)}
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ description:
   - A calendar that can't be used changes nothing; the last good one stays, and a warning says so. Without a last good
     one, and where a calendar has no class to come, seats are kept for who comes meanwhile alone. What is kept from run
     to run is in the ConfigMap C(seats) in O(namespace).
+  - What is near a limit or wrong is there too, and is told by an Event of that ConfigMap when it begins and when all of
+    it is over.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
@@ -104,7 +106,7 @@ spent:
   returned: success
   sample: 12.4
 warned:
-  description: What is near a limit.
+  description: What is near a limit, or otherwise than the parameters say.
   type: list
   elements: str
   returned: success
@@ -132,6 +134,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _calendar,
     _classes,
     _edge,
+    _events,
     _kept,
     _kube,
     _manifests,
@@ -164,11 +167,12 @@ class Run:
         _seats.check_policy(self._policy)
 
     def __call__(self, now: datetime) -> dict[str, Any]:
-        kept = (self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace) or {}).get("data") or {}
+        record = self._kube.get("v1", "ConfigMap", _warm.NAME, self._namespace)
+        kept = (record or {}).get("data") or {}
         pods = self._kube.list("v1", "Pod")
-        nodes = self._kube.list("v1", "Node", labelSelector=_warm.POOL_SELECTOR)
-        paid = len(nodes) + self._limits.core
-        money = _warm.spent(kept, now, paid, self._machine.price)
+        everywhere = self._kube.list("v1", "Node")
+        nodes = [node for node in everywhere if _warm.is_for_students(node)]
+        money = _warm.spent(kept, now, nodes, self._limits.core, self._machine.price)
         # First of all: whatever fails after it, a pool is shut no longer than it must be.
         pool, unlimited = self._limit_pool(len(nodes), money)
         last_good = _calendar.of_data(_kept.parsed(kept.get("calendar")))
@@ -195,16 +199,23 @@ class Run:
         servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
+        slow = _warm.slow(nodes, now, self._policy.boot_s)
+        short = _warm.core_short(len(everywhere) - len(nodes), self._limits.core)
         sampled, unkept = self._sample(_kept.moment(kept.get("sampled")), now, nodes, servers)
         # Of money near its end the plan speaks where nothing else ends growth.
         near = _spend.warnings(self._limits, money) if plan.alerts else []
-        warned = [*plan.warnings, *near, *unread, *small, *unkept]
+        warned = [*plan.warnings, *near, *unread, *small, *slow, *short, *unkept]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),
             *(f"alert: {one}" for one in alerts),
             *(f"warning: {one}" for one in warned),
         ]
+        # The record has one a line.
+        said = [" ".join(one.split()) for one in said]
+        untold = self._tell(record, said, now)
+        warned += untold
+        said += [f"warning: {one}" for one in untold]
         # The record changes with every run, and is no change of what is warm.
         if not self._check_mode:
             calendar = json.dumps(_calendar.as_data(meetings))
@@ -277,6 +288,21 @@ class Run:
         except CoursehubError as error:
             return last, [f"no sample of the cluster's use was kept: {error}"]
         return now, []
+
+    def _tell(self, record: _manifests.Object | None, said: list[str], now: datetime) -> list[str]:
+        """Make Events of what is said and was not before; return why they can't be made: the record has it anyway."""
+        if self._check_mode:
+            return []
+        # By its uid kubectl describe finds them; before the first run there is none.
+        uid = {"uid": record["metadata"]["uid"]} if record else {}
+        about = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": self._namespace, "name": _warm.NAME, **uid}
+        before = ((record or {}).get("data") or {}).get("said", "").splitlines()
+        try:
+            for event in _events.of_change(about, before, said, now):
+                self._kube.create(event)
+        except CoursehubError as error:
+            return [f"no Event could be made of what is said: {error}"]
+        return []
 
     def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:
         """Return the objects of a mechanism, and those of the other one, where it was used before, without a seat."""

@@ -115,6 +115,7 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
         volumes = kube.list("v1", "PersistentVolume") if any(map(_status.unplaced, servers)) else []
         disks = kube.list("v1", "PersistentVolumeClaim", namespace)
         _status.add_students(report, servers, disks, volumes, nodes)
+        _status.add_held(report, servers, datetime.now(UTC))
         placeholders = [pod for pod in pods if pod["metadata"]["namespace"] == namespace and _warm.is_placeholder(pod)]
         record = kube.get("v1", "ConfigMap", _warm.NAME, namespace)
         _status.add_seats(report, record, placeholders, datetime.now(UTC))

@@ -1,12 +1,18 @@
-"""A kernel as small as can be, which computes for as many seconds as the code says."""
+"""A kernel as small as can be, which computes for as many seconds as the code says.
+
+It answers its control channel meanwhile, as ipykernel does. After code that ends with ``quiet`` it does not say that
+it is idle, as if that message was lost.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import zmq
 from jupyter_client.session import Session
@@ -38,22 +44,29 @@ def main(file: str) -> None:
     bound(zmq.ROUTER, "stdin_port")
     beat, told = bound(zmq.REP, "hb_port"), bound(zmq.PUB, "iopub_port")
     threading.Thread(target=zmq.proxy, args=(beat, beat), daemon=True).start()
-    poller = zmq.Poller()
-    poller.register(shell, zmq.POLLIN)
-    poller.register(control, zmq.POLLIN)
-    while True:
-        for socket, _event in poller.poll():
+    telling = threading.Lock()
+
+    def tell(state: str, request: dict[str, Any]) -> None:
+        with telling:
+            session.send(told, "status", {"execution_state": state}, parent=request, ident=b"status")
+
+    def answer(socket: zmq.Socket[bytes]) -> None:
+        while True:
             identities, message = session.feed_identities(socket.recv_multipart())
             request = session.deserialize(message)
             kind = request["header"]["msg_type"]
-            session.send(told, "status", {"execution_state": "busy"}, parent=request, ident=b"status")
+            tell("busy", request)
             if kind == "shutdown_request":
-                return
-            if kind == "execute_request":
-                time.sleep(float(request["content"]["code"]))
+                os._exit(0)
+            seconds, _space, quiet = str(request["content"].get("code", "0")).partition(" ")
+            time.sleep(float(seconds))
             content = INFO if kind == "kernel_info_request" else {"status": "ok", "execution_count": 1}
             session.send(socket, kind.replace("_request", "_reply"), content, parent=request, ident=identities)
-            session.send(told, "status", {"execution_state": "idle"}, parent=request, ident=b"status")
+            if not quiet:
+                tell("idle", request)
+
+    threading.Thread(target=answer, args=(control,), daemon=True).start()
+    answer(shell)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,18 @@ HUB = {
     "coursehub_hub_server_pool": "students",
     "coursehub_hub_server_scheduler": "",
 }
+PACKED = {"coursehub_autoscaler_scheduler_image": "kube-scheduler:1"}
+GKE = {
+    "coursehub_autoscaler_engine": "gke",
+    "coursehub_autoscaler_gke": {"project": "data-8", "location": "us-central1", "cluster": "course"},
+}
+# What the module warned of, where the role came to the end.
+WARNED = "{{ _autoscaler_checked.warned | join('\n') }}"
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "well": ({}, ""),
     "well with a hub": (HUB, ""),
+    "packed": ({**HUB, **PACKED, "coursehub_hub_server_scheduler": "coursehub-packing"}, ""),
+    "gke": (GKE, ""),
     "no system": ({"coursehub_autoscaler_machine": MACHINE}, "must have system_cpu and system_memory"),
     "other cores": ({**HUB, "coursehub_autoscaler_server_cpu": "100m"}, "the hub's servers ask for 512Mi and 50m"),
     "other memory": ({**HUB, "coursehub_hub_server_memory": "1Gi"}, "the hub's servers ask for 1Gi and 50m"),
@@ -43,17 +52,23 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no pool": ({**HUB, "coursehub_hub_server_pool": ""}, "so no server would ever run on a node of the pool"),
     "no scheduler": ({**HUB, "coursehub_hub_server_scheduler": "coursehub-packing"}, "set both or none"),
-    "unused scheduler": ({**HUB, "coursehub_autoscaler_scheduler_image": "kube-scheduler:1"}, "set both or none"),
+    "rare": ({"coursehub_autoscaler_schedule": "0 * * * *"}, "does not come every 5 minutes of every day"),
+    "rare in the lab": ({"coursehub_autoscaler_engine": "kwok", "coursehub_autoscaler_schedule": "0 0 29 2 *"}, ""),
+    "unused scheduler": ({**HUB, **PACKED}, "set both or none"),
 }
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the role says at its door in each case, empty where all is well; by one playbook, as a start is slow."""
+    """What the role says at its door in each case, empty where all is well, and under ``<case> warned`` what else.
+
+    By one playbook, as a start is slow.
+    """
     folder = tmp_path_factory.mktemp("check")
     plays = []
     for number, (changed, _sentence) in enumerate(CASES.values()):
         told = {"dest": str(folder / str(number)), "content": "{{ ansible_failed_result.msg }}", "mode": "0600"}
+        warned = {"dest": str(folder / f"{number}.warned"), "content": WARNED, "mode": "0600"}
         check = {"name": "coursehub.jupyterhub.autoscaler", "tasks_from": "check"}
         plays.append(
             {
@@ -62,7 +77,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
                 "vars": {**WELL, **changed},
                 "tasks": [
                     {
-                        "block": [{"ansible.builtin.include_role": check}],
+                        "block": [{"ansible.builtin.include_role": check}, {"ansible.builtin.copy": warned}],
                         "rescue": [{"ansible.builtin.copy": told}],
                     }
                 ],
@@ -83,8 +98,11 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    files = {name: folder / str(number) for number, name in enumerate(CASES)}
-    return {name: file.read_text(encoding="utf-8") if file.exists() else "" for name, file in files.items()}
+    files = [folder / f"{number}{end}" for end in ("", ".warned") for number in range(len(CASES))]
+    names = [f"{name}{end}" for end in ("", " warned") for name in CASES]
+    return {
+        name: file.read_text(encoding="utf-8") if file.exists() else "" for name, file in zip(names, files, strict=True)
+    }
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -92,3 +110,12 @@ def test_what_is_wrong_is_said_at_the_door(said: dict[str, str], case: str) -> N
     sentence = CASES[case][1]
     assert sentence in said[case]
     assert bool(sentence) == bool(said[case])
+
+
+@pytest.mark.parametrize(
+    ("case", "spread"), [("well", True), ("well with a hub", True), ("packed", False), ("gke", False)]
+)
+def test_an_engine_without_a_scheduler_that_fills_nodes_is_warned_of(
+    said: dict[str, str], case: str, spread: bool
+) -> None:
+    assert ("nothing fills nodes one after the other" in said[f"{case} warned"]) == spread

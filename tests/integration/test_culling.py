@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +70,15 @@ class Student:
         line.recv()
         line.close()
 
-    def compute(self, seconds: float) -> str:
-        kernel = str(self.post("api/kernels", {"name": "computing"})["id"])
-        header = {"msg_id": "1", "msg_type": "execute_request", "username": "", "session": "1", "version": "5.3"}
-        content = {"code": str(seconds), "silent": False}
-        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-        self.say(f"api/kernels/{kernel}/channels", message)
+    def compute(self, code: str, name: str = "computing") -> str:
+        kernel = str(self.post("api/kernels", {"name": name})["id"])
+        self.request(kernel, "shell", "execute_request", {"code": code, "silent": False})
         return kernel
+
+    def request(self, kernel: str, channel: str, kind: str, content: dict[str, Any]) -> None:
+        header = {"msg_id": kind, "msg_type": kind, "username": "", "session": "1", "version": "5.3"}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel}
+        self.say(f"api/kernels/{kernel}/channels", message)
 
     def computes(self, kernel: str) -> bool:
         answer = requests.get(f"{self.address}api/kernels/{kernel}", headers=self.headers, timeout=30)
@@ -83,6 +88,9 @@ class Student:
         terminal = str(self.post("api/terminals", {})["name"])
         self.say(f"terminals/websocket/{terminal}", ["stdin", f"{command}\n"])
         return terminal
+
+    def terminals(self) -> list[Any]:
+        return list(requests.get(f"{self.address}api/terminals", headers=self.headers, timeout=30).json())
 
     def download(self, file: str) -> requests.Response:
         """Begin a download, and read no further."""
@@ -122,13 +130,16 @@ def culling(hub: RealHub, **more: Any) -> Iterator[None]:
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[RealHub]:
     # Sockets of kernels are in it, whose addresses have 107 bytes.
-    kernel = tmp_path / "share/kernels/computing"
-    kernel.mkdir(parents=True)
-    command = [sys.executable, str(ROOT / "tests/integration/computing_kernel.py"), "{connection_file}"]
-    (kernel / "kernel.json").write_text(
-        json.dumps({"argv": command, "display_name": "computing", "language": "seconds"}), encoding="utf-8"
-    )
-    settings = "--JupyterHubSingleUser.hub_activity_interval=1 --CourseServer.look_s=0.2"
+    for name, command in {
+        "computing": [str(ROOT / "tests/integration/computing_kernel.py"), "{connection_file}"],
+        "ipykernel": ["-m", "ipykernel_launcher", "-f", "{connection_file}"],
+    }.items():
+        kernel = tmp_path / "share/kernels" / name
+        kernel.mkdir(parents=True)
+        spec = {"argv": [sys.executable, *command], "display_name": name, "language": "any"}
+        (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    settings = "--JupyterHubSingleUser.hub_activity_interval=1 --CourseServer.look_s=0.2 --CourseServer.ask_s=2"
+    settings += " --CourseServer.jobs_s=1"
     values = {"cull": {**CULL, "idle": 0}, "admin_users": []}
     with RealHub(tmp_path, values, "server", {"TEST_SERVER_ARGS": settings}).running() as hub:
         yield hub
@@ -141,8 +152,11 @@ def test_who_only_seems_idle_is_not_culled(hub: RealHub) -> None:
     home = hub.folder / "home/loading"
     with (home / "big.bin").open("wb") as file:
         file.truncate(BIG)
-    kernel = busy.compute(600)
+    kernel = busy.compute("600")
     until(lambda: busy.computes(kernel))
+    busy.request(kernel, "control", "usage_request", {})
+    # The server of Jupyter takes the cell for ended then.
+    until(lambda: not busy.computes(kernel))
     terminal = typing.type("sleep 600")
     download = loading.download("big.bin")
     assert next(download.iter_content(1024))
@@ -162,6 +176,84 @@ def test_who_only_seems_idle_is_not_culled(hub: RealHub) -> None:
             until(lambda one=one: not one.running())  # type: ignore[misc]
         assert time.monotonic() - ended > IDLE_S / 2
     assert (home / "big.bin").stat().st_size == BIG
+
+
+@pytest.mark.skipif(find_spec("ipykernel") is None, reason="there is no ipykernel")
+def test_a_cell_is_not_hidden_by_what_a_kernel_answers_meanwhile(hub: RealHub) -> None:
+    one = Student(hub, "one")
+    until(one.running)
+    kernel = one.compute("import time; time.sleep(600)", "ipykernel")
+    until(lambda: one.computes(kernel))
+    one.request(kernel, "control", "create_subshell_request", {})
+    until(lambda: not one.computes(kernel))
+    with culling(hub):
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2 * IDLE_S:
+            assert one.running(), hub.said()[-4000:]
+            time.sleep(1)
+        requests.post(f"{one.address}api/kernels/{kernel}/restart", headers=one.headers, timeout=30)
+        until(lambda: not one.running())
+
+
+def test_a_kernel_whose_end_of_a_cell_is_lost_is_not_busy_for_ever(hub: RealHub) -> None:
+    one = Student(hub, "one")
+    until(one.running)
+    kernel = one.compute("1 quiet")
+    until(lambda: one.computes(kernel))
+    with culling(hub):
+        until(lambda: not one.running())
+
+
+def test_at_night_a_kernel_that_computes_is_ended_where_everything_is(hub: RealHub) -> None:
+    busy = Student(hub, "busy")
+    until(busy.running)
+    kernel = busy.compute("600")
+    until(lambda: busy.computes(kernel))
+    # It begins now, when the server has run for a while.
+    now = datetime.now(UTC)
+    night = {
+        "from": f"{now:%H:%M:%S}",
+        "until": f"{now + timedelta(hours=6):%H:%M:%S}",
+        "time_zone": "UTC",
+        "idle": IDLE_S,
+        "everything": False,
+    }
+    with culling(hub, idle=0, night=night):
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2 * IDLE_S:
+            assert busy.running(), hub.said()[-4000:]
+            time.sleep(1)
+    assert busy.computes(kernel)
+    late = Student(hub, "late")
+    until(late.running)
+    late_kernel = late.compute("600")
+    with culling(hub, idle=0, night={**night, "everything": True}):
+        until(lambda: not busy.running())
+        # Who came to work in the night is at work.
+        assert late.running()
+        assert late.computes(late_kernel)
+
+
+def test_a_detached_job_keeps_a_server_while_it_computes(hub: RealHub) -> None:
+    left, computing = Student(hub, "left"), Student(hub, "computing")
+    for one in (left, computing):
+        until(one.running)
+    home = hub.folder / "home/computing"
+    # A fifth of a core or so.
+    (home / "job").write_text(
+        "echo $$ >pid; while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.2; done", encoding="utf-8"
+    )
+    left.type("setsid sleep 600 </dev/null >/dev/null 2>&1 & exit")
+    computing.type("nohup sh job </dev/null >/dev/null 2>&1 & exit")
+    until(lambda: (home / "pid").exists() and not computing.terminals() and not left.terminals())
+    with culling(hub):
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2 * IDLE_S:
+            assert computing.running(), hub.said()[-4000:]
+            time.sleep(1)
+        until(lambda: not left.running())
+        os.kill(int((home / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
+        until(lambda: not computing.running())
 
 
 def test_an_idle_server_costs_the_hub_nothing(hub: RealHub) -> None:

@@ -1060,6 +1060,21 @@ def test_a_new_disk_is_not_exported_over_what_a_lost_one_had(ada: Student) -> No
     assert ada.exported(new=True)["uploaded_files"] == 1
 
 
+def test_a_disk_whose_export_nobody_heard_of_is_no_new_one(ada: Student) -> None:
+    homework(ada.home, 12)
+    first = {"new": True, "disk_uid": "first"}
+    ada.exported(**first)
+    # What that told was lost, and so the disk says still that it was never exported.
+    (ada.home / "week 1/task 11.ipynb").unlink()
+    assert ada.exported(**first)["outcome"] == "complete"
+    for more in ({"disk_uid": "second"}, {"disk_uid": ""}):
+        (ada.home / "week 0/task 0.ipynb").unlink(missing_ok=True)
+        result = ada.export(new=True, **more)
+        assert "Drive has an export with 1 files that are not on it" in result["failed"]
+    # Who was refused has begun nothing: the empty disk is still a new one.
+    assert ada.export(new=True, disk_uid="second")["outcome"] == "failed"
+
+
 def test_what_was_mirrored_away_comes_back(ada: Student) -> None:
     homework(ada.home, 12)
     (ada.home / "logs").mkdir()

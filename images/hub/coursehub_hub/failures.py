@@ -42,8 +42,13 @@ class Failures:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun = clock()
+        self._begun: float | None = None
         self._students: set[str] = set()
+
+    def begin(self) -> None:
+        """Note that somebody starts: by the first one this hub begins its work, which it may long have stood by for."""
+        if self._begun is None:
+            self._begun = self._clock()
 
     def succeeded(self) -> None:
         """Forget those that failed: the hub can start servers."""
@@ -51,5 +56,6 @@ class Failures:
 
     def failed(self, student: str) -> bool:
         """Note a failure; tell whether the hub should end, for another one to try."""
+        self.begin()
         self._students.add(student)
-        return len(self._students) >= STUDENTS and self._clock() - self._begun >= LEAST_S
+        return len(self._students) >= STUDENTS and self._clock() - (self._begun or 0.0) >= LEAST_S

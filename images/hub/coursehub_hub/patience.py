@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,6 +16,13 @@ PAUSE_S = 2.0
 # seldom.
 REQUEST_TIMEOUT_S = 10
 LOG = logging.getLogger("coursehub")
+# When somebody last waited for it, by the clock of ``time.monotonic``.
+_last_wait = -math.inf
+
+
+def waited_since(moment: float) -> bool:
+    """Tell whether the API server was away at any time since a moment of ``time.monotonic``."""
+    return _last_wait >= moment
 
 
 async def patiently(seconds: float, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
@@ -22,13 +30,17 @@ async def patiently(seconds: float, call: Callable[..., Awaitable[Any]], *argume
 
     Raises the client's own exception for a refusal, and the last one when the time is over.
     """
+    global _last_wait  # noqa: PLW0603 - there is one API server
     deadline = time.monotonic() + seconds
     said = False
     while True:
         try:
             return await call(*arguments)
         except Exception as error:
-            if not _passes(error) or time.monotonic() >= deadline:
+            if not _passes(error):
+                raise
+            _last_wait = time.monotonic()
+            if _last_wait >= deadline:
                 raise
             if not said:
                 LOG.warning("The API server does not answer (%s): waiting for it", str(error) or type(error).__name__)

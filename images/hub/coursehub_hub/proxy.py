@@ -19,5 +19,7 @@ def apply(c: Any, values: dict[str, Any], secrets: dict[str, str]) -> None:
     c.TraefikProxy.traefik_entrypoint = "http"
     # On a first start the proxy's image may still be on its way to the nodes.
     c.TraefikProxy.check_route_timeout = 120
+    # As many as start side by side: each waits until its route is served, and by the default of 10 for nine others too.
+    c.TraefikProxy.concurrency = values["concurrent_spawns"]
     c.TraefikRedisProxy.redis_url = values["redis_url"]
     c.TraefikRedisProxy.redis_password = secrets["redis-password"]

@@ -3,6 +3,10 @@
 traefik takes what it finds in Redis for the whole truth. One that was emptied is harmless, since an empty tree is not
 taken; the first single route that is written into it would be, and every other student's route would be gone. So a mark
 goes with the routes: where it is missing nothing is written but all of them at once.
+
+At each event of a key below its prefix traefik reads all routes, twice, ten keys at a time. A route has five such keys:
+1000 that were written within half a minute kept each replica busy for many minutes. So Redis tells of no key by itself,
+but of a hash that is there for a moment, and the hub makes one after changes, every half second at most.
 """
 
 from __future__ import annotations
@@ -22,8 +26,18 @@ COMPARE_S = 30
 # that does not listen by then.
 ANSWER_S = 2
 NEVER = float("-inf")
+# How often traefik is told at most to read the routes. At 1000 of them that takes it 0.2 s.
+TELL_S = 0.5
+# Keys of Redis read in one step. Its own default of 10 is 1100 steps for 1000 routes.
+SCAN = 1000
 # traefik does not look below the hub's own prefix.
 MARK = "coursehub/complete"
+# The kind of event that the role's redis.conf lets through.
+TELL = """
+redis.call('HSET', KEYS[1], 'changed', '1')
+redis.call('DEL', KEYS[1])
+"""
+TOLD_BY = "coursehub/changed"
 SET_IF_COMPLETE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('MSET', unpack(ARGV))
@@ -38,6 +52,8 @@ class CourseProxy(TraefikRedisProxy):
 
     _keeper: asyncio.Task[None] | None = None
     _writing: asyncio.Lock | None = None
+    _telling: asyncio.Task[None] | None = None
+    _untold = False
 
     @property
     def _mark(self) -> str:
@@ -80,6 +96,33 @@ class CourseProxy(TraefikRedisProxy):
         pairs = [word for pair in to_set.items() for word in pair]
         if not await self.redis.eval(SET_IF_COMPLETE, 1, self._mark, *pairs):
             await self._write_all(to_set)
+        self._tell()
+
+    async def _kv_atomic_delete(self, *keys: str) -> None:
+        await super()._kv_atomic_delete(*keys)
+        self._tell()
+
+    async def _kv_get_tree(self, prefix: str) -> Any:
+        root = prefix if prefix.endswith(self.kv_separator) else prefix + self.kv_separator
+        keys = [key async for key in self.redis.scan_iter(match=f"{root}*", count=SCAN)]
+        values = await self.redis.mget(keys) if keys else []
+        return self.unflatten_dict_from_kv(zip(keys, values, strict=True), root_key=root)
+
+    def _tell(self) -> None:
+        """Let traefik read the routes: at once, or half a second after the last time, for all changes until then."""
+        self._untold = True
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.ensure_future(self._tell_all())
+
+    async def _tell_all(self) -> None:
+        while self._untold:
+            self._untold = False
+            try:
+                await self.redis.eval(TELL, 1, f"{self.kv_traefik_prefix}/{TOLD_BY}")
+            # Who keeps the routes sees it too, and tells again.
+            except Exception as error:
+                self.log.warning("The proxies can't be told of new routes: %s", error)
+            await asyncio.sleep(TELL_S)
 
     async def _keep(self, compared: float) -> None:
         """Write all routes whenever they were lost, and single ones that differ. Ends with the hub."""
@@ -90,9 +133,12 @@ class CourseProxy(TraefikRedisProxy):
                 if not await self.redis.exists(self._mark):
                     self.log.warning("The routes in Redis were lost: writing all of them")
                     await self._write_all({})
+                    self._tell()
                 elif time.monotonic() - compared >= COMPARE_S:
                     await super().check_routes(self.app.users, self.app._service_map)
                     compared = time.monotonic()
+                    # A proxy that was without Redis for a moment has missed what was told meanwhile.
+                    self._tell()
             # Whatever it is: one who keeps the routes and has died unseen keeps none.
             except Exception as error:
                 if well:
@@ -126,7 +172,8 @@ class CourseProxy(TraefikRedisProxy):
         yield self.app.hub.routespec, self.hub.host, {"hub": True}
         for user in list(self.app.users.values()):
             for name, spawner in list(user.spawners.items()):
-                if spawner.server and (spawner.ready or spawner.pending == "check"):
+                # One without an address is being started.
+                if spawner.server and spawner.server.ip and (spawner.ready or spawner.pending == "check"):
                     yield spawner.proxy_spec, spawner.server.host, {"user": user.name, "server_name": name}
         for service in self.app._service_map.values():
             if service.server:

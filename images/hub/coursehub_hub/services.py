@@ -25,6 +25,9 @@ def apply(c: Any, values: dict[str, Any], secrets: dict[str, str]) -> None:
     """Declare them. A role belongs to the group of its name: who is in it is the roster's to say, and no restart's."""
     administrator = next(role["scopes"] for role in get_default_roles() if role["name"] == "admin")
     roles = {**values["roles"], ADMINISTRATOR: administrator}
+    # The hub asks itself for what another one left unfinished.
+    c.CourseSpawner.hub_api = HUB_API
+    c.CourseSpawner.people_token = secrets["people-token"]
     c.JupyterHub.services = [
         {"name": "disks", "api_token": secrets["disks-token"]},
         {"name": "people", "api_token": secrets["people-token"]},

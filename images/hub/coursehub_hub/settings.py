@@ -78,6 +78,7 @@ def apply(c: Any, settings: Settings) -> None:
     told = notice.for_all(rules.parse(values["cull"]))
     if told:
         c.JupyterHub.template_vars = {"announcement": told, "announcement_login": ""}
+    c.JupyterHub.template_paths = [str(Path(__file__).parent / "templates")]
     c.CourseSpawner.cull = values["cull"]
     c.CourseSpawner.courses = values["courses"]
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}

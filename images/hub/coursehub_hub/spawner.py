@@ -13,12 +13,13 @@ from typing import Any
 
 from jupyterhub.utils import maybe_future
 from kubespawner import KubeSpawner
-from traitlets import Dict, Integer
+from traitlets import Dict, Integer, Unicode
 
+from . import unfinished
 from .culler import notice, rules
 from .failures import STUDENTS, Failures, NoRoomError, has_no_room
 from .line import Line
-from .patience import patiently
+from .patience import patiently, waited_since
 
 FULL_MESSAGE = (
     "Your disk is nearly full and can't grow any more. Your server starts, but saving may fail: delete what you don't"
@@ -76,7 +77,12 @@ class CourseSpawner(KubeSpawner):
     )
     cull = Dict(help="How long servers last, as the culler is told.").tag(config=True)
     courses = Dict(help="The courses of the hub's groups, for the label of their servers.").tag(config=True)
+    hub_api = Unicode(help="Where the hub's API is, for the hub itself.").tag(config=True)
+    people_token = Unicode(help="A token that may start servers.").tag(config=True)
     disk_is_full = False
+    # Its start was under way when another hub died.
+    _is_unfinished = False
+    _asking: asyncio.Task[None] | None = None
     # One for the hub, whichever server starts first.
     _line: Line | None = None
     failures = Failures()
@@ -100,6 +106,7 @@ class CourseSpawner(KubeSpawner):
     async def start(self) -> Any:
         """Start the server; then it is the next one's turn. Raises NoRoomError where it got no node in its time."""
         begun = time.monotonic()
+        self.failures.begin()
         try:
             address = await super().start()
         except BaseException as error:
@@ -108,12 +115,32 @@ class CourseSpawner(KubeSpawner):
                 if self._has_no_room():
                     # In the place of a cancellation too: JupyterHub hands it on, and the student reads it.
                     raise NoRoomError from error
-                self._note_failure()
+                # Of an API server that was away meanwhile no hub is to blame, and without it no other one takes over.
+                if not waited_since(begun):
+                    self._note_failure()
             raise
         finally:
             self.line.leave(self)
         self.failures.succeeded()
         return address
+
+    async def poll(self) -> int | None:
+        """Tell how the server ended, None while it runs or starts.
+
+        One that only waited in line when a hub died is asked for again: there is nothing that could go on.
+        """
+        self._is_unfinished = self._is_unfinished or unfinished.is_unfinished(self)
+        status: int | None = await super().poll()
+        if status is not None and unfinished.is_unfinished(self) and unfinished.is_fresh(self):
+            self._asking = asyncio.ensure_future(unfinished.start_anew(self, self.hub_api, self.people_token))
+        return status
+
+    async def get_url(self) -> str:
+        """Return where the server is. One that another hub had begun to start is waited for."""
+        if self._is_unfinished:
+            self._is_unfinished = False
+            await unfinished.take_on(self, self._pod)
+        return str(await super().get_url())
 
     async def get_pod_manifest(self) -> Any:
         """Return the pod as KubeSpawner makes it, with its course: of several groups' the first one's, by name."""
@@ -130,10 +157,13 @@ class CourseSpawner(KubeSpawner):
         """Return how long this server lasts, empty where it is not ended by the culler."""
         return notice.for_one(rules.parse(self.cull), self._groups()) if self.cull else ""
 
-    def _has_no_room(self) -> bool:
-        # The watch is begun by the first start.
+    def _pod(self) -> Any:
+        """Return what the watch knows of the server's pod. The watch is begun by the first start."""
         pods = self.pod_reflector.pods if self.pod_reflector else {}
-        return has_no_room(pods.get(f"{self.namespace}/{self.pod_name}"))
+        return pods.get(f"{self.namespace}/{self.pod_name}")
+
+    def _has_no_room(self) -> bool:
+        return has_no_room(self._pod())
 
     def _note_failure(self) -> None:
         """End the hub where nobody's server starts any more: a fresh one may, and students at work do not notice."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,11 @@ CORE_NODES, LIMIT_NODES = 3, 6
 CPU, MEMORY = "1", "256Mi"
 REGISTER_S = 5
 POOL = ",".join(f"{key}={value}" for key, value in _warm.POOL.items())
+ZONE = "topology.kubernetes.io/zone"
+CLAIM = ("karpenter.sh/v1", "NodeClaim")
+POLICY = "admissionregistration.k8s.io/v1"
+# No node class: an order that names it is refused by the provider as one for which there is no capacity.
+OUT_OF_STOCK = "out-of-stock"
 # From a pod that waits to a node for it: the engine gathers pods for up to 10 s, and the machine does other things.
 SCALE_S = REGISTER_S + 45
 
@@ -131,8 +136,8 @@ class Course:
             self._cluster.delete("v1", "ConfigMap", _warm.NAME, STUDENTS)
         # The provider makes a node that registers late even where its claim has gone meanwhile: nobody would remove it.
         deadline = time.monotonic() + SCALE_S
-        for claim in self._cluster.kube.wait("karpenter.sh/v1", "NodeClaim", None, _have_nodes, deadline):
-            self._cluster.kube.delete("karpenter.sh/v1", "NodeClaim", claim["metadata"]["name"])
+        for claim in self._cluster.kube.wait(*CLAIM, None, _have_nodes, deadline):
+            self._cluster.kube.delete(*CLAIM, claim["metadata"]["name"])
         for kind, namespace in (("PersistentVolumeClaim", STUDENTS), ("PersistentVolume", None)):
             for item in self._cluster.kube.list("v1", kind, namespace, labelSelector="tests=fake-disk"):
                 self._cluster.kube.delete("v1", kind, item["metadata"]["name"], namespace)
@@ -152,7 +157,7 @@ def _takes_students(node: Object) -> bool:
 def _disk(name: str, zone: str) -> list[Object]:
     """Return a volume that is in one zone and in no storage, and its claim. Nodes that are none mount nothing."""
     labels = {"tests": "fake-disk"}
-    term = {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}
+    term = {"matchExpressions": [{"key": ZONE, "operator": "In", "values": [zone]}]}
     size = {"storage": "1Gi"}
     return [
         {
@@ -213,6 +218,99 @@ def _server(name: str, disk: str) -> Object:
             ],
         },
     }
+
+
+@contextmanager
+def out_of_stock(cluster: Cluster, zone: str) -> Iterator[None]:
+    """Let a zone have no machine until the block ends, though the engine offers it: what it orders there is refused.
+
+    As a cloud does: an order that may be filled in another zone is, and one that may not fails. The provider KWOK
+    fails none by itself, and takes each offering of its file for available whatever that says (setDefaultOptions).
+    So the API server changes each claim as it is made: takes the zone out where there are others, and else names a
+    node class that is none, which the provider tells the engine as InsufficientCapacity.
+    """
+    items = policy_of(zone)
+    try:
+        for item in items:
+            cluster.kube.create(item)
+        # The API server hears of a policy a moment later, and of the kind that it is for within a minute.
+        assert within(lambda: _class_of_an_order(cluster, zone) == OUT_OF_STOCK, 90)
+        yield
+    finally:
+        for item in reversed(items):
+            cluster.kube.delete(POLICY, item["kind"], item["metadata"]["name"])
+
+
+def policy_of(zone: str) -> list[Object]:
+    """Return the admission policy that lets a zone have no machine, and its binding. Takes Kubernetes 1.36."""
+    metadata = {"name": "tests-out-of-stock"}
+    spec = {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {
+            "resourceRules": [
+                {
+                    "apiGroups": ["karpenter.sh"],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE"],
+                    "resources": ["nodeclaims"],
+                }
+            ]
+        },
+        "matchConditions": [
+            {
+                "name": "zone",
+                "expression": f"object.spec.requirements.exists(one, one.key == '{ZONE}' && '{zone}' in one.values)",
+            }
+        ],
+        "variables": [
+            {"name": "place", "expression": f"object.spec.requirements.map(one, one.key).indexOf('{ZONE}')"},
+            {
+                "name": "others",
+                "expression": f"object.spec.requirements[variables.place].values.filter(one, one != '{zone}')",
+            },
+        ],
+        "mutations": [
+            {
+                "patchType": "JSONPatch",
+                "jsonPatch": {
+                    "expression": "variables.others.size() == 0 ? [JSONPatch{op: 'replace',"
+                    f" path: '/spec/nodeClassRef/name', value: '{OUT_OF_STOCK}'}}] : [JSONPatch{{op: 'replace',"
+                    " path: '/spec/requirements/' + string(variables.place) + '/values', value: variables.others}]"
+                },
+            }
+        ],
+    }
+    return [
+        {"apiVersion": POLICY, "kind": "MutatingAdmissionPolicy", "metadata": metadata, "spec": spec},
+        {
+            "apiVersion": POLICY,
+            "kind": "MutatingAdmissionPolicyBinding",
+            "metadata": metadata,
+            "spec": {"policyName": metadata["name"]},
+        },
+    ]
+
+
+def _class_of_an_order(cluster: Cluster, zone: str) -> str:
+    """Return the node class that an order for a zone would come to have; nothing is ordered."""
+    order = {
+        "apiVersion": CLAIM[0],
+        "kind": CLAIM[1],
+        "metadata": {"name": "tests-order"},
+        "spec": {
+            "nodeClassRef": {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "coursehub-students"},
+            "requirements": [{"key": ZONE, "operator": "In", "values": [zone]}],
+        },
+    }
+    answer = cluster.kube.request("POST", cluster.kube.path(*CLAIM), order, dryRun="All")
+    return str(answer["spec"]["nodeClassRef"]["name"])
+
+
+def failed_orders(cluster: Cluster) -> set[str]:
+    """Return the node claims for which the engine was told that there is no capacity, by name; they are gone."""
+    events = cluster.kube.list("v1", "Event", "default", fieldSelector="reason=InsufficientCapacityError")
+    return {event["involvedObject"]["name"] for event in events}
 
 
 @pytest.fixture(scope="session")

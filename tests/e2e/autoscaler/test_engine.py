@@ -11,14 +11,18 @@ import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _spend, _warm
 
 from tests.e2e.autoscaler.conftest import (
+    CLAIM,
     CORE_NODES,
     LIMIT_NODES,
     MACHINE,
     SCALE_S,
     SEATS_PER_NODE,
+    ZONE,
     Course,
     Engine,
     Seats,
+    failed_orders,
+    out_of_stock,
     within,
 )
 from tests.e2e.cluster import HUB, STUDENTS, Cluster
@@ -27,7 +31,6 @@ from tests.e2e.playbook import module
 # For who comes to a seat that is warm: a pod is placed and started, and the machine has other things to do.
 AT_ONCE_S = 10
 POOL = "coursehub-students"
-ZONE = "topology.kubernetes.io/zone"
 
 
 def test_from_no_node_to_no_node(course: Course) -> None:
@@ -132,7 +135,7 @@ def test_growth_is_warned_of_and_ends_at_the_limit(course: Course, seats: Seats,
     course.wait_nodes(3, SCALE_S)
     assert within(lambda: len(_placed(course)) == 3 * SEATS_PER_NODE, AT_ONCE_S)
     time.sleep(20)
-    assert len(cluster.kube.list("karpenter.sh/v1", "NodeClaim")) == 3
+    assert len(cluster.kube.list(*CLAIM)) == 3
     # Who waits has a seat when another goes.
     waiting = sorted(set(names) - _placed(course))
     course.go(*sorted(_placed(course))[: len(waiting)])
@@ -203,7 +206,7 @@ def _placed(course: Course) -> set[str]:
     return {name for name, pod in course.pods().items() if pod["spec"].get("nodeName")}
 
 
-def test_a_zone_without_machines_is_passed_over(course: Course, engine: Engine) -> None:
+def test_a_zone_that_is_no_longer_offered_is_passed_over(course: Course, engine: Engine) -> None:
     names = course.come(SEATS_PER_NODE)
     (first,) = set(course.running(names, SCALE_S).values())
     # The cheaper one, while it has any.
@@ -217,6 +220,31 @@ def test_a_zone_without_machines_is_passed_over(course: Course, engine: Engine) 
     assert course.nodes()[second]["metadata"]["labels"][ZONE] == "zone-b"
     # Who was in the zone before stays there.
     assert set(course.running(names, AT_ONCE_S).values()) == {first}
+
+
+def test_orders_that_fail_hold_up_nobody_who_can_be_elsewhere(course: Course, cluster: Cluster) -> None:
+    disk = course.disk_in("zone-a")
+    before = failed_orders(cluster)
+    with out_of_stock(cluster, "zone-a"):
+        # The cheaper zone has none left, and the same order is filled in the other.
+        (alice,) = course.come(1)
+        node = course.running([alice], SCALE_S)[alice]
+        assert course.nodes()[node]["metadata"]["labels"][ZONE] == "zone-b"
+        assert failed_orders(cluster) == before
+        # An order for the zone alone fails, is gone, and is made again.
+        (bob,) = course.come(1, disk)
+        assert within(lambda: len(failed_orders(cluster) - before) >= 2, 2 * SCALE_S), failed_orders(cluster)
+        assert bob not in _placed(course)
+        assert "the disk is in zone-a, where no node for it is" in _servers_are_not_well()
+        # Who can be elsewhere has the room that is there, and who was there stays.
+        (carol,) = course.come(1)
+        assert course.running([alice, carol], AT_ONCE_S) == {alice: node, carol: node}
+        assert set(course.nodes()) == {node}
+    # The zone has machines again, and nobody has to do anything.
+    last = course.running([bob], SCALE_S + 30)[bob]
+    assert course.nodes()[last]["metadata"]["labels"][ZONE] == "zone-a"
+    # Of all orders those alone are left that were filled.
+    assert within(lambda: len(cluster.kube.list(*CLAIM)) == 2, AT_ONCE_S), cluster.kube.list(*CLAIM)
 
 
 def test_who_has_a_disk_in_a_zone_waits_for_a_node_there(course: Course, engine: Engine) -> None:
@@ -234,15 +262,20 @@ def test_who_has_a_disk_in_a_zone_waits_for_a_node_there(course: Course, engine:
         (bob,) = course.come(1, disk)
         time.sleep(20)
         assert (set(course.nodes()), bob in _placed(course)) == ({first}, False)
-        told = module(
-            "status_info",
-            kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
-            context=os.environ["COURSEHUB_CONTEXT"],
-            students_namespace=STUDENTS,
-        )
-        (servers,) = [thing for thing in told["things"] if thing["name"] == "students' servers"]
-        assert not servers["well"]
-        assert "the disk is in zone-b, where no node for it is" in servers["detail"]
+        assert "the disk is in zone-b, where no node for it is" in _servers_are_not_well()
     finally:
         engine.offer("zone-a", "zone-b")
     course.running([bob], SCALE_S + 30)
+
+
+def _servers_are_not_well() -> str:
+    """Return what the playbook ``status`` says of servers, of which one is not well."""
+    told = module(
+        "status_info",
+        kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
+        context=os.environ["COURSEHUB_CONTEXT"],
+        students_namespace=STUDENTS,
+    )
+    (servers,) = [thing for thing in told["things"] if thing["name"] == "students' servers"]
+    assert not servers["well"]
+    return str(servers["detail"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import isinf
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,19 +19,19 @@ ONE = class_day.parameters_of(300)
 DEFAULT, BUFFER, PLACEHOLDER = class_day.designs(ONE)
 
 
-def seen(students: int = 34, wait: float = 12.0, lost: int = 0) -> Seen:
-    """Return a day of two nodes: the second is ordered as the first student comes, and stays."""
+def seen(students: int = 34, wait: float = 12.0, lost: int = 0, unserved: int = 0, left: int = 1) -> Seen:
+    """Return a day of two nodes: the second is ordered as the first student comes, and may stay."""
     names = [f"jupyter-{number}" for number in range(students)]
     return Seen(
         asked={name: 100.0 + number for number, name in enumerate(names)},
-        bound={name: 100.0 + number + wait - 10.0 for number, name in enumerate(names)},
-        running={name: 100.0 + number + wait for number, name in enumerate(names)},
+        bound={name: 100.0 + number + wait - 10.0 for number, name in enumerate(names[unserved:], unserved)},
+        running={name: 100.0 + number + wait for number, name in enumerate(names[unserved:], unserved)},
         gone=dict.fromkeys(names, 500.0),
         told_to_go=dict.fromkeys(names[lost:], 495.0),
         node_of=dict.fromkeys(names, "node-1"),
         ordered={"claim-1": 30.0, "claim-2": 100.0},
         ready={"claim-1": 92.0, "claim-2": 164.0},
-        removed={"claim-1": 560.0},
+        removed={"claim-1": 560.0} if left else {"claim-1": 560.0, "claim-2": 560.0},
         name_of={"claim-1": "node-1", "claim-2": "node-2"},
         wanted=[20.0],
     )
@@ -52,6 +54,9 @@ def test_figures_rows_and_parameters_are_whole() -> None:
         "wait_p95_default_s": 80.0,
         "wait_p95_placeholder_s": 15.0,
         "nodes_vs_optimum": 0.111,
+        "unserved": 0,
+        "lost": 0,
+        "left": 2,
     }
     head, *body = class_day.rows(days, ONE)
     assert {len(row) for row in body} == {len(head)}
@@ -59,6 +64,37 @@ def test_figures_rows_and_parameters_are_whole() -> None:
     # The replay knows all of them.
     fitted = class_day.fitted_to(days)
     assert set(fitted) <= set(vars(Parameters()))
+
+
+@pytest.mark.parametrize("name", ["buffer", "placeholder"])
+@pytest.mark.parametrize(
+    ("changed", "wrong"),
+    [
+        ({}, []),
+        ({"wait": 30.5}, ["wait"]),
+        # One of 34 is less than 5 of 100.
+        ({"unserved": 1}, ["unserved"]),
+        ({"unserved": 11}, ["wait", "unserved"]),
+        ({"lost": 1}, ["lost"]),
+        ({"left": 1}, ["left"]),
+    ],
+)
+def test_all_that_is_wanted_of_this_collection_is_judged(name: str, changed: dict[str, Any], wrong: list[str]) -> None:
+    bad = {"default": seen(lost=3, unserved=9), "buffer": seen(left=0), "placeholder": seen(left=0)}
+    bad[name] = seen(**{"left": 0, **changed})
+    figures = class_day.figures_of(bad, ONE)
+    said = class_day.complaints(figures)
+    assert [sentence.partition(" is ")[0].partition("_")[0] for sentence in said] == wrong
+    # And nothing else has a wish in the table.
+    judged = {row[0]: row[-1] for row in class_day.rows(bad, ONE)[1:] if row[-1]}
+    assert len(judged) == 4
+
+
+def test_who_never_had_a_server_has_waited_without_end() -> None:
+    one = seen(students=300, unserved=100)
+    assert (one.unserved(), sum(map(isinf, one.waits())), len(one.waits())) == (100, 100, 300)
+    days = {"default": seen(), "buffer": one, "placeholder": seen()}
+    assert class_day.rows(days, ONE)[1][2] == "inf s"
 
 
 def test_a_difference_becomes_a_row() -> None:

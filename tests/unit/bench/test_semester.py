@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,30 @@ def test_a_server_that_is_resized_costs_the_floor_less() -> None:
     assert fixed.floor_cost == pytest.approx(fixed.promised_cost)
 
 
+def test_as_installed_is_what_the_role_does_that_is_told_no_more() -> None:
+    role = yaml.safe_load((ROOT / "roles/autoscaler/defaults/main.yml").read_text(encoding="utf-8"))
+    little, design = semester.as_installed(WEEK, OURS)
+    assert parse_quantity(role["coursehub_autoscaler_server_memory"]) == little.guarantee_mib << 20
+    assert design.resized == role["coursehub_autoscaler_resize"]
+    assert design.packed == bool(role["coursehub_autoscaler_scheduler_image"])
+    assert design.planned
+    assert little.unpacked == role["coursehub_autoscaler_unpacked"]
+    # What is unpacked, a DaemonSet of the role's keeps free, whoever fills the nodes.
+    seats = [Cluster(little, one, []).seats_per_node for one in (design, replace(design, packed=True))]
+    assert seats[0] == seats[1] < Cluster(little, DEFAULT, []).seats_per_node
+
+
+def test_without_a_scheduler_that_fills_nodes_more_of_them_stay() -> None:
+    one, spread = semester.as_installed(replace(WEEK, students=1000, weeks=1), OURS)
+    trace = sessions(one)
+    told = [run(trace, design, one).told.nodes_cost for design in (spread, replace(spread, packed=True))]
+    assert told[0] > told[1]
+    found = semester.replay(replace(WEEK, guarantee_mib=1024))
+    # Its floor, and the fleet that it is compared with, are of what it promises.
+    assert found.installed.promised_cost < found.fixed.promised_cost
+    assert found.installed_static_cost <= found.static_cost
+
+
 def test_the_day_is_compared_with_the_engines() -> None:
     day = {"students": 60, "arrivals_s": 64, "guarantee_mib": 1024, "guarantee_cores": 0.1}
     said = semester.check_day(WEEK, {**day, "wait_p95_s": 12.5, "nodes": 5})
@@ -153,6 +177,9 @@ def test_the_day_is_compared_with_the_engines() -> None:
     assert len(said) == 2
     assert semester.too_far(WEEK, {**day, "wait_p95_s": 12.5, "nodes": 5}) == []
     assert semester.too_far(WEEK, {**day, "wait_p95_default_s": 1000.0}) == []
+    assert semester.too_far(WEEK, {**day, "wait_p95_s": inf}) == [
+        "wait_p95_s of the day is 10.5 in the replay and inf on the engine"
+    ]
     assert semester.too_far(WEEK, {**day, "wait_p95_s": 25.0}) == [
         "wait_p95_s of the day is 10.5 in the replay and 25.0 on the engine"
     ]
@@ -163,8 +190,12 @@ def test_tables_are_even_and_figures_are_judged() -> None:
     for table in (semester.rows(one), semester.variant_rows("shape", {"labs": one})):
         assert {len(row) for row in table} == {len(table[0])}
     figures = semester.figures_of(one)
-    assert set(figures) == {*semester.MOST, "cost_vs_asked", "cost_vs_floor_fixed"}
+    assert set(figures) == {*semester.MOST, "cost_vs_asked", "cost_vs_floor_fixed", "cost_vs_floor_installed"}
     well = dict.fromkeys(semester.MOST, 0.0)
+    assert semester.complaints({**well, "cost_vs_static_installed": 0.6, "wait_p95_installed_s": 31}) == [
+        "cost_vs_static_installed is 0.6, more than 0.5",
+        "wait_p95_installed_s is 31, more than 30",
+    ]
     assert semester.complaints({**well, "cost_vs_static": 0.6, "cost_vs_floor": 1.0, "wait_p95_s": 31}) == [
         "cost_vs_static is 0.6, more than 0.5",
         "wait_p95_s is 31, more than 30",

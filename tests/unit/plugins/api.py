@@ -18,6 +18,7 @@ Object = dict[str, Any]
 RESOURCES = {
     "/api/v1": [
         "ConfigMap",
+        "Event",
         "Namespace",
         "Node",
         "PersistentVolume",

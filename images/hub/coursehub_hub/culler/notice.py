@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from .rules import Limit, Night, Rules
 
 KEEP = (
-    "Your files stay. A cell that computes, a program in a terminal, a download, and what you do in the browser keep it"
-    " running: to have it longer, do one of them before the time is over."
+    "Your files stay. A cell that computes, a program in an open terminal, a job in the background for as long as it"
+    " computes, a download, and what you do in the browser keep it running: to have it longer, do one of them before"
+    " the time is over."
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import tree
 from ..result import FailedError, say, shown
-from . import arranging, bundle, look, manifest, names, parallel, plan, scan, state, upload
+from . import arranging, bundle, known_disk, look, manifest, names, parallel, plan, scan, state, upload
 from .apply import Applying
 from .client import Client, RefusedError
 from .ignore import Ignore, student_lines
@@ -47,8 +47,9 @@ class Job:
     # Look into Drive for what others have changed there, instead of trusting the last list.
     look: bool = False
     writes_per_second: float = 2.0
-    # Whether this disk was never exported, as far as whoever runs this knows.
+    # Whether this disk was never exported, as far as whoever runs this knows, and which one it is.
     new: bool = False
+    disk_uid: str = ""
 
     @property
     def folder_name(self) -> str:
@@ -85,8 +86,9 @@ class _Export:
         if lists is not None and self._unchanged(found, lists):
             return "unchanged"
         self._know()
-        if self._job.new:
+        if self._job.new and not known_disk.is_known(self._state.folder, self._job.disk_uid):
             self._see_own(found)
+            known_disk.note(self._state.folder, self._job.disk_uid)
         for attempt in (1, 2):
             header = self._top()
             self._plan = self._planned(found)

@@ -35,6 +35,7 @@ class Asked:
     partial: bool = False
     gone: bool = False
     new: bool = False
+    disk_uid: str = ""
     sample: int = 10
     seed: str = ""
     threads: int = 4

@@ -202,6 +202,7 @@ def _export(task: Task) -> Done:
         asked.look,
         asked.writes_per_second,
         asked.new,
+        asked.disk_uid,
     )
     return export.run(job, task.client, task.report, task.lists), {}
 

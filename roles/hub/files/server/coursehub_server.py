@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 from datetime import datetime, timezone
 from typing import Any
 
 from coursehub_authorisation import HubAwayError, StandingHubOAuth
-from coursehub_work import Downloads, kernel_computes, terminal_works
+from coursehub_kernels import ASK_S, Kernels
+from coursehub_work import JOBS_S, Downloads, Jobs, terminal_works
 from jupyter_server.base.handlers import AuthenticatedFileHandler
 from jupyter_server.files.handlers import FilesHandler
+from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 from jupyterhub.services.auth import HubOAuth
 from jupyterhub.singleuser.extension import JupyterHubIdentityProvider, JupyterHubSingleUser
 from jupyterhub.utils import isoformat
@@ -26,6 +29,8 @@ RETRY_S = (30.0, 90.0)
 JITTER = 0.1
 # Where Jupyter Server looks for what counts as activity besides requests and messages: settings whose names end so.
 WORK = "coursehub_work_last_activity"
+# What the hub sets, and each server has another one of.
+PREFIX = "JUPYTERHUB_SERVICE_PREFIX"
 
 
 class CourseIdentityProvider(JupyterHubIdentityProvider):
@@ -44,6 +49,8 @@ class CourseServer(JupyterHubSingleUser):
     """
 
     look_s = Float(5.0, help="Seconds between two looks for what is at work.").tag(config=True)
+    ask_s = Float(ASK_S, help="Seconds after which a kernel is asked whether it is still at a cell.").tag(config=True)
+    jobs_s = Float(JOBS_S, help="Seconds over which jobs are measured.").tag(config=True)
 
     _last_activity_sent: Any
     # Whether it was said already that what is at work can't be told.
@@ -72,11 +79,14 @@ class CourseServer(JupyterHubSingleUser):
             return
 
     def initialize(self, args: Any = None) -> None:
-        """Note downloads from the first one on."""
+        """Note downloads and kernels from the first one on."""
         self._downloads = Downloads()
         for handler_class in (AuthenticatedFileHandler, FilesHandler):
             self._downloads.watch(handler_class)
         super().initialize(args)
+        self._kernels = Kernels(self.ask_s)
+        self._kernels.watch(MappingKernelManager)
+        self._jobs = Jobs(f"{PREFIX}={os.environ.get(PREFIX, '')}", self.jobs_s)
 
     async def keep_activity_updated(self) -> None:
         """Report, at most once in an interval, and only what is new. The base class reports an idle server as often."""
@@ -91,14 +101,15 @@ class CourseServer(JupyterHubSingleUser):
             due = asyncio.get_running_loop().time() + pause
             while asyncio.get_running_loop().time() < due or not self._news():
                 await asyncio.sleep(self.look_s)
-                self._look()
+                await self._look()
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         """Note whether something is at work. What can't be told is no reason to end a server."""
         settings = self.serverapp.web_app.settings
         try:
             works = (
-                kernel_computes(self.serverapp.kernel_manager)
+                self._jobs.compute()
+                or await self._kernels.compute(self.serverapp.kernel_manager)
                 or terminal_works(settings.get("terminal_manager"))
                 or self._downloads.under_way()
             )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import aiohttp
@@ -58,3 +59,12 @@ def test_a_refusal_is_told_at_once(problem: Exception) -> None:
 def test_not_for_ever() -> None:
     with pytest.raises(ConnectionRefusedError):
         asked(*[ConnectionRefusedError()] * 3, seconds=0)
+
+
+def test_it_is_known_that_somebody_had_to_wait() -> None:
+    begun = time.monotonic()
+    asked("well")
+    assert not patience.waited_since(begun)
+    asked(TimeoutError(), "well")
+    assert patience.waited_since(begun)
+    assert not patience.waited_since(time.monotonic() + 1)

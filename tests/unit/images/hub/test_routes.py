@@ -24,9 +24,14 @@ class Redis:
         self.writes: list[dict[str, str]] = []
         self.error: str = ""
         self.silent = False
+        # What was there each time that traefik was let read.
+        self.read: list[set[str]] = []
 
-    async def eval(self, _script: str, _count: int, mark: str, *pairs: str) -> int:
+    async def eval(self, script: str, _count: int, mark: str, *pairs: str) -> int:
         self._fail()
+        if "HSET" in script:
+            self.read.append(set(self.data))
+            return 0
         if mark not in self.data:
             return 0
         self._write(dict(zip(pairs[::2], pairs[1::2], strict=True)))
@@ -70,6 +75,10 @@ class TraefikRedisProxy:
         self.redis._fail()
         return {"/": {"target": "http://hub:8081", "data": {"hub": True}}}
 
+    async def _kv_atomic_delete(self, *keys: str) -> None:
+        for key in keys:
+            del self.redis.data[key]
+
     async def check_routes(self, *arguments: Any) -> None:
         """Note that routes were compared."""
         await self.get_all_routes()
@@ -86,7 +95,7 @@ class TraefikRedisProxy:
 
 
 def server(name: str, *, ready: bool = True, pending: str | None = None) -> Any:
-    host = SimpleNamespace(host=f"http://{name}:8888")
+    host = SimpleNamespace(host=f"http://{name}:8888", ip="" if name == "being started" else name)
     return SimpleNamespace(server=host, ready=ready, pending=pending, proxy_spec=f"/user/{name}/")
 
 
@@ -102,12 +111,15 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delitem(sys.modules, "coursehub_hub.routes", raising=False)
     routes = importlib.import_module("coursehub_hub.routes")
     monkeypatch.setattr(routes, "CHECK_S", 0.001)
+    monkeypatch.setattr(routes, "TELL_S", 0.02)
     one = routes.CourseProxy()
     one.hub = SimpleNamespace(host="http://hub:8081")
     users = {
         "ann": server("ann"),
         # Found at the hub's start, and not looked at yet.
         "ben": server("ben", ready=False, pending="check"),
+        # The hub before died while it was started: nobody knows its address yet.
+        "being started": server("being started", ready=False, pending="check"),
         "cleo": server("cleo", ready=False, pending="stop"),
         "dan": SimpleNamespace(server=None, ready=False, pending=None, proxy_spec="/user/dan/"),
     }
@@ -261,3 +273,46 @@ def test_once_it_works_a_hub_is_told_that_redis_is_away(proxy: Any) -> None:
         proxy._keeper.cancel()
 
     asyncio.run(run())
+
+
+def test_the_proxies_read_once_for_many_changes_and_miss_none(proxy: Any) -> None:
+    async def run() -> None:
+        for number in range(50):
+            await proxy._kv_atomic_set({f"traefik/user/{number}/": "http://server"})
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)
+
+    asyncio.run(run())
+    assert "traefik/user/49/" in proxy.redis.read[-1]
+    # 50 ms and a little more.
+    assert 1 < len(proxy.redis.read) < 25
+
+
+def test_the_first_change_after_a_while_is_read_at_once(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["coursehub_hub.routes"], "TELL_S", 60)
+
+    async def run() -> None:
+        await proxy._kv_atomic_set({"traefik/user/eve/": "http://eve"})
+        await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+    assert "traefik/user/eve/" in proxy.redis.read[0]
+
+
+def test_a_route_that_is_gone_is_told_of(proxy: Any) -> None:
+    async def run() -> None:
+        await proxy._kv_atomic_set({"traefik/user/eve/": "http://eve"})
+        await asyncio.sleep(0.05)
+        await proxy._kv_atomic_delete("traefik/user/eve/")
+        await asyncio.sleep(0.05)
+
+    asyncio.run(run())
+    assert ["traefik/user/eve/" in there for there in proxy.redis.read] == [True, False]
+
+
+def test_who_was_without_redis_for_a_moment_is_told_again(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["coursehub_hub.routes"], "COMPARE_S", 0.02)
+    asyncio.run(kept(proxy, lambda: None, lambda: None))
+    # Nothing has changed since the first time.
+    assert len(proxy.redis.read) > 1
+    assert len(proxy.redis.writes) == 1

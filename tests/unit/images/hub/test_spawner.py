@@ -8,6 +8,7 @@ import itertools
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -30,6 +31,10 @@ class KubeSpawner(HasTraits):
         self.namespace, self.pod_name = "students", "jupyter-one"
         self.pod_reflector: Any = None
         self.user = SimpleNamespace(name=f"student-{next(NUMBERS)}")
+        self.server: Any = None
+        self.orm_spawner = SimpleNamespace(started=None)
+        self._check_pending = False
+        self.status: int | None = None
         self.log = SimpleNamespace(critical=lambda *_words: None)
 
     def run_pre_spawn_hook(self) -> Any:
@@ -52,6 +57,12 @@ class KubeSpawner(HasTraits):
 
     async def stop(self, now: bool = False) -> None:
         """Stop nothing."""
+
+    async def poll(self) -> int | None:
+        return self.status
+
+    async def get_url(self) -> str:
+        return f"http://{self.server.ip}"
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         yield {"progress": 50, "message": "pulling"}
@@ -199,6 +210,7 @@ def ended(spawner: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(module.os, "kill", lambda process, number: sent.append(number))
     now = [0.0]
     failures = sys.modules["coursehub_hub.failures"].Failures(lambda: now[0])
+    failures.begin()
     now[0] = 600.0
     monkeypatch.setattr(type(spawner), "failures", failures)
     return sent
@@ -286,3 +298,70 @@ def test_who_finds_no_room_does_not_say_that_the_hub_is_well(spawner: Any, ended
 
     asyncio.run(run())
     assert ended == [signal.SIGTERM]
+
+
+def test_an_api_server_that_was_away_is_no_fault_of_the_hubs(
+    spawner: Any, ended: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["coursehub_hub.patience"], "_last_wait", float("inf"))
+
+    async def run() -> None:
+        for _student in range(10):
+            student = another(spawner)
+            student.problem = "start"
+            with pytest.raises(RuntimeError):
+                await spawn(student)
+
+    asyncio.run(run())
+    assert ended == []
+
+
+@pytest.fixture
+def left_behind(spawner: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A server whose start was under way when another hub died; of what is done with it is noted what."""
+    spawner._check_pending, spawner.server = True, SimpleNamespace(ip="")
+    spawner.orm_spawner.started = datetime.now(UTC).replace(tzinfo=None)
+    module = sys.modules["coursehub_hub.unfinished"]
+
+    async def take_on(one: Any, _pod: Any) -> None:
+        one.server.ip = "10.0.0.7"
+
+    async def start_anew(one: Any, api: str, token: str) -> None:
+        one.done.append(f"{api} {token}")
+
+    monkeypatch.setattr(module, "take_on", take_on)
+    monkeypatch.setattr(module, "start_anew", start_anew)
+    spawner.hub_api, spawner.people_token = "http://hub", "word"
+    return spawner
+
+
+def looked_at(one: Any) -> tuple[int | None, str]:
+    async def run() -> tuple[int | None, str]:
+        status = await one.poll()
+        address = await one.get_url()
+        await asyncio.sleep(0.01)
+        return status, address
+
+    return asyncio.run(run())
+
+
+def test_a_pod_on_its_way_when_a_hub_died_is_waited_for(left_behind: Any) -> None:
+    assert looked_at(left_behind) == (None, "http://10.0.0.7")
+    assert left_behind.done == []
+
+
+def test_who_waited_in_line_when_a_hub_died_is_started_anew(left_behind: Any) -> None:
+    left_behind.status = 1
+    asyncio.run(asyncio.wait_for(poll_and_wait(left_behind), 5))
+    assert left_behind.done == ["http://hub word"]
+
+
+async def poll_and_wait(one: Any) -> None:
+    assert await one.poll() == 1
+    await asyncio.sleep(0.01)
+
+
+def test_a_server_that_ran_and_has_ended_is_not(left_behind: Any) -> None:
+    left_behind.status, left_behind.server.ip = 1, "10.0.0.7"
+    asyncio.run(poll_and_wait(left_behind))
+    assert left_behind.done == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _cost, _cost_page
@@ -18,6 +20,8 @@ from hypothesis import strategies as st
 
 TEN = datetime(2026, 9, 1, 10, tzinfo=UTC)
 PRICES = {"small": 1.0, "large": 4.0}
+BERLIN = ZoneInfo("Europe/Berlin")
+FILE = {"since": "", "until": "", "time_zone": "UTC"}
 
 
 def sample(minutes: float, nodes: dict[str, int], seats: int, *students: str, waits: tuple[float, ...] = ()) -> Any:
@@ -87,11 +91,28 @@ def test_samples_are_put_in_order_and_one_is_too_few() -> None:
 
 def test_what_was_before_a_day_does_not_count() -> None:
     days = [GOOD.replace("-01T", f"-0{day}T") for day in (1, 2, 3)]
-    since = cluster_usage_info.since_of("2026-09-02")
-    assert [one.at.day for one in _cost.parse_samples("\n".join(days), since)] == [2, 3]
-    assert cluster_usage_info.since_of("") is None
+    utc = ZoneInfo("UTC")
+    for since, until, counted in (
+        ("", "", [1, 2, 3]),
+        ("2026-09-02", "", [2, 3]),
+        ("", "2026-09-02", [1, 2]),
+        ("2026-09-02", "2026-09-02", [2]),
+    ):
+        span = cluster_usage_info.span_of(since, until, utc)
+        assert [one.at.day for one in _cost.parse_samples("\n".join(days), *span)] == counted
     with pytest.raises(CoursehubError, match="since is '1st of May': write a day"):
-        cluster_usage_info.since_of("1st of May")
+        cluster_usage_info.span_of("1st of May", "", utc)
+    with pytest.raises(CoursehubError, match="until is '2026-09-31': write a day"):
+        cluster_usage_info.span_of("", "2026-09-31", utc)
+    with pytest.raises(CoursehubError, match="since is '2026-09-02' and until is '2026-09-01', which is before it"):
+        cluster_usage_info.span_of("2026-09-02", "2026-09-01", utc)
+
+
+def test_days_are_the_courses() -> None:
+    # Clocks go back on that day, which has 25 hours.
+    first, last = cluster_usage_info.span_of("2026-11-01", "2026-11-01", ZoneInfo("America/Los_Angeles"))
+    assert first == datetime(2026, 11, 1, 7, tzinfo=UTC)
+    assert last == datetime(2026, 11, 2, 8, tzinfo=UTC)
 
 
 students = st.lists(st.sampled_from(["alice", "bob", "zoe"]), unique=True)
@@ -121,7 +142,55 @@ def test_a_sample_is_the_same_when_it_is_read_again(samples: list[_cost.Sample])
 
 def page_of(samples: list[_cost.Sample]) -> str:
     told = _cost.usage(samples, PRICES)
-    return _cost_page.page(told, _cost.as_result(told))
+    return _cost_page.page(told, _cost.as_result(told), BERLIN)
+
+
+def test_the_page_has_nodes_beside_seats_by_the_clock_of_the_course() -> None:
+    page = page_of(DAY)
+    plot = page.split("<svg")[1].split("</svg>")[0]
+    words = re.findall(r">([^<>]+)</text>", plot)
+    # Ten is noon there; 16 seats and two nodes at most.
+    assert words == ["09-01 12:00", "0", "16", "seats", "servers", "2", "nodes"]
+    assert "by the clock of Europe/Berlin" in page
+    lines = [[tuple(map(float, at.split(","))) for at in one.split()] for one in re.findall(r'points="([^"]+)"', plot)]
+    top, bottom = _cost_page.MARGIN, _cost_page.HEIGHT - _cost_page.MARGIN
+    # One node, two, one, none, each until the next sample, by their own scale.
+    heights = [(bottom - y) / (bottom - top) for _x, y in lines[2]]
+    assert heights == pytest.approx([0.5, 0.5, 1, 1, 0.5, 0.5, 0])
+
+
+@pytest.mark.parametrize(
+    ("hours", "labels"),
+    [
+        (0.5, ["10-24 12:05"]),
+        (3, ["10-24 13:00", "10-24 14:00", "10-24 15:00"]),
+        # On the 25th clocks go back.
+        (24, ["10-24 15:00", "10-24 18:00", "10-24 21:00", "10-25 00:00", "10-25 03:00", "10-25 06:00", "10-25 09:00"]),
+        (48, ["10-24 18:00", "10-25 00:00", "10-25 06:00", "10-25 12:00", "10-25 18:00", "10-26 00:00", "10-26 06:00"]),
+        (120, [f"2026-10-{day}" for day in range(25, 30)]),
+        (24 * 20, ["2026-10-31", "2026-11-07"]),
+    ],
+)
+def test_times_are_whole_ones_of_the_clock(hours: float, labels: list[str]) -> None:
+    first = datetime(2026, 10, 24, 10, 5, tzinfo=UTC)
+    found = _cost_page.ticks(first, first + timedelta(hours=hours), BERLIN)
+    assert [label for _at, label in found] == labels
+    midnights = [at for at, label in found if label in ("10-25 00:00", "2026-10-25")]
+    assert midnights in ([], [pytest.approx(12 - 5 / 60)])
+    assert [at for at, label in found if label in ("10-26 00:00", "2026-10-26")] in ([], [pytest.approx(37 - 5 / 60)])
+
+
+def test_an_hour_that_is_left_out_is_not_written() -> None:
+    first = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+    found = _cost_page.ticks(first, first + timedelta(hours=2), BERLIN)
+    assert sorted(set(found)) == [(0.5, "03-29 03:00"), (1.5, "03-29 04:00")]
+
+
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)), st.floats(0, 24 * 200))
+def test_there_is_room_for_all_times(first: datetime, hours: float) -> None:
+    found = _cost_page.ticks(first, first + timedelta(hours=hours), BERLIN)
+    assert 1 <= len(found) <= _cost_page.LABELS
+    assert all(0 <= at <= hours + 1e-6 for at, _label in found)
 
 
 def test_the_page_loads_nothing_and_shows_names_as_they_are() -> None:
@@ -155,7 +224,7 @@ def test_a_page_looks_at_each_cost_once() -> None:
     # Of half a year there are 52,000 points: each compared with all others took 22 s.
     told = _cost.usage([sample(minute, {"small": 1}, 4) for minute in range(300)], PRICES)
     told.points = [one._replace(cost_an_hour=Cost(one.cost_an_hour)) for one in told.points]
-    _cost_page.page(told, _cost.as_result(told))
+    _cost_page.page(told, _cost.as_result(told), BERLIN)
     assert 0 < compared < 3 * len(told.points)
 
 
@@ -163,7 +232,7 @@ def test_the_module_returns_both(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
     later = {**json.loads(GOOD), "at": "2026-09-01T10:15:00Z", "waits": [1, 2]}
     path.write_text(f"{GOOD}\n{json.dumps(later)}\n", encoding="utf-8")
-    result = cluster_usage_info.run({"samples": str(path), "since": "", "prices": {"small": "2"}})
+    result = cluster_usage_info.run({**FILE, "samples": str(path), "prices": {"small": "2"}})
     assert result["usage"]["cost"] == 0.5
     assert result["usage"]["wait_p95_s"] == 2
     assert result["html"].startswith("<!doctype html>")
@@ -173,9 +242,9 @@ def test_the_module_returns_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize("price", ["free", -1, None, float("nan")])
 def test_a_price_that_is_none(price: object) -> None:
     with pytest.raises(CoursehubError, match="the price of small is"):
-        cluster_usage_info.run({"samples": "/nowhere", "since": "", "prices": {"small": price}})
+        cluster_usage_info.run({**FILE, "samples": "/nowhere", "prices": {"small": price}})
 
 
 def test_samples_that_cant_be_read() -> None:
     with pytest.raises(CoursehubError, match="the samples /nowhere can't be read"):
-        cluster_usage_info.run({"samples": "/nowhere", "since": "", "prices": {}})
+        cluster_usage_info.run({**FILE, "samples": "/nowhere", "prices": {}})

@@ -120,6 +120,35 @@ def test_a_roster_may_name_students_who_were_never_there(tmp_path: Path) -> None
     assert choice.without_disk == ("zoe",)
 
 
+def test_students_may_be_picked_from_a_roster(tmp_path: Path) -> None:
+    path = roster(tmp_path, b"student\nbob\nzoe\nann\n")
+    choice = _disks.choose(DISKS, {"roster": path, "students": ["ann", "zoe"]}, allow_new=True)
+    assert ([disk.student for disk in choice.disks], choice.without_disk) == (["ann"], ("zoe",))
+    with pytest.raises(CoursehubError, match="these students have no disk: zoe"):
+        _disks.choose(DISKS, {"roster": path, "students": ["ann", "zoe"]})
+    with pytest.raises(CoursehubError, match=r"these students are not in the roster .*: carl; check the spelling"):
+        _disks.choose(DISKS, {"roster": path, "students": ["carl", "ann"]})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pick", "good"),
+    [
+        ({"students": ["ann"], "roster": "class.csv"}, True, True),
+        ({"students": ["ann"], "roster": "class.csv"}, False, False),
+        ({"students": ["ann"], "roster": "class.csv", "pattern": "*"}, True, False),
+        ({"roster": "class.csv", "all_students": True}, True, False),
+    ],
+)
+def test_a_roster_and_students_are_one_way_where_its_columns_are_wanted(
+    parameters: dict[str, Any], pick: bool, good: bool
+) -> None:
+    if good:
+        _disks.check_selection(parameters, pick=pick)
+    else:
+        with pytest.raises(CoursehubError, match="choose students by exactly one of"):
+            _disks.check_selection(parameters, pick=pick)
+
+
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,16 +68,41 @@ def test_an_export_becomes_a_record_of_its_snapshot() -> None:
     assert made["disk-ann"].calls == 7
 
 
-@pytest.mark.parametrize("look", [False, True])
-def test_what_is_unchanged_stays_proven_unless_drive_was_looked_at(look: bool) -> None:
-    first = planned().exported(disk("ann"), shot("ann"), GOOD, NOW)
+PROVEN = "then"
+
+
+@pytest.mark.parametrize(
+    ("look", "was", "told", "carried"),
+    [
+        (False, "f00d", "f00d", True),
+        (True, "f00d", "f00d", False),
+        # Another export came to its end between the two, and what it told was lost.
+        (False, "f00d", "beef", False),
+        # No proof is of a list that nobody knows.
+        (False, "", "", False),
+        (False, "f00d", None, False),
+        (False, "", None, False),
+    ],
+)
+def test_a_proof_is_kept_with_the_list_that_it_is_of(look: bool, was: str, told: str | None, carried: bool) -> None:
+    first = planned().exported(disk("ann"), shot("ann"), {**GOOD, "list_md5": was}, NOW)
     assert first is not None
-    proven = disk("ann", _exports.Record(**{**vars(first), "verified_at": "then", "snapshot": "an older one"}))
+    assert first.list_md5 == was
+    proven = disk("ann", replace(first, verified_at=PROVEN, snapshot="an older one"))
     made = planned(look=look, disks={"disk-ann": proven})
-    record = made.exported(proven, shot("ann"), {**GOOD, "outcome": "unchanged"}, NOW)
+    record = made.exported(proven, shot("ann"), {**GOOD, "outcome": "unchanged", "list_md5": told}, NOW)
     assert record is not None
-    assert record.verified_at == ("" if look else "then")
-    assert made["disk-ann"].done == ([VERIFIED] if look else [])
+    assert record.verified_at == (PROVEN if carried else "")
+    assert made["disk-ann"].done == ([] if carried else [VERIFIED])
+
+
+def test_a_new_list_is_not_proven_by_what_the_last_one_was() -> None:
+    first = planned().exported(disk("ann"), shot("ann"), {**GOOD, "list_md5": "f00d"}, NOW)
+    assert first is not None
+    proven = disk("ann", replace(first, verified_at=PROVEN, snapshot="an older one"))
+    record = planned(disks={"disk-ann": proven}).exported(proven, shot("ann"), {**GOOD, "list_md5": "f00d"}, NOW)
+    assert record is not None
+    assert record.verified_at == ""
 
 
 @pytest.mark.parametrize(

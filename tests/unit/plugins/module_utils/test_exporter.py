@@ -27,6 +27,14 @@ def test_each_students_key_is_a_file_and_each_clone_may_be_written() -> None:
     ]
 
 
+def test_a_disk_that_says_of_no_export_is_told_of_also_where_it_has_no_id_yet() -> None:
+    """One that a restore is about to make anew has none."""
+    people = [_exporter.Person(ANN, "a", new="uid"), _exporter.Person(BOB, "b", new="")]
+    asked = _exporter.request(_exporter.Task("j", "export", people))["students"]
+    assert [(one["new"], one["disk_uid"]) for one in asked] == [(True, "uid"), (True, "")]
+    assert not any("new" in one for one in _exporter.request(task())["students"])
+
+
 def test_an_import_writes_and_has_no_state() -> None:
     asked = _exporter.Task("j", "import", [_exporter.Person(ANN, "new-disk-ann")], {"folder": ""})
     spec = _exporter.job(asked, "n", "tools:1", 60)["spec"]["template"]["spec"]

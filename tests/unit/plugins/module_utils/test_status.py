@@ -202,6 +202,28 @@ def test_what_keeps_memory_free_may_wait_for_room_and_must_run_where_it_has_it()
     ]
 
 
+def test_nodes_that_servers_have_kept_over_a_night_are_told_of() -> None:
+    now = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+    def server(name: str, node: str, hours: float, phase: str = "Running") -> Object:
+        begun = (now - timedelta(hours=hours)).isoformat()
+        metadata = {"name": f"jupyter-{name}", "creationTimestamp": begun}
+        return {"metadata": metadata, "spec": {"nodeName": node}, "status": {"phase": phase, "startTime": begun}}
+
+    report = _status.Report()
+    waits = {"metadata": server("tom", "", 48)["metadata"], "spec": {}, "status": {"phase": "Pending"}}
+    _status.add_held(report, [server("ann", "a", 24), server("eve", "b", 90, "Succeeded"), waits], now)
+    assert not report.lines
+    _status.add_held(report, [server("ann", "a", 25), server("bob", "a", 73.5), server("eve", "b", 3)], now)
+    servers = "jupyter-bob on a for 73 hours, jupyter-ann on a for 25 hours"
+    settings = "coursehub_hub_cull_night_everything, coursehub_hub_cull_max_age"
+    detail = f"1, by 2 servers that run for more than a day ({servers}): see {settings}"
+    assert report.lines == [_status.Line("nodes held", True, detail)]
+    _status.add_held(report, [server(name, name, 30) for name in "abcd"], now)
+    assert report.lines[1].detail.startswith("4, by 4 servers")
+    assert "jupyter-c on c for 30 hours, ...)" in report.lines[1].detail
+
+
 def test_what_is_down_is_marked() -> None:
     report = _status.Report()
     report.add("cluster", True, "well")

@@ -332,6 +332,64 @@ def test_new_exports_are_proven_when_asked(course: Course) -> None:
     assert course.run(verify=True)["changed"] is False
 
 
+@pytest.mark.parametrize(
+    ("more", "again"),
+    [
+        ({"outcome": "failed"}, ["bob"]),
+        # Drive refused, or the pod was lost: nobody knows what the export is.
+        ({"outcome": "stopped", "treatment": "student"}, []),
+        ({"outcome": ""}, []),
+    ],
+)
+def test_an_export_whose_proof_failed_is_made_again(course: Course, more: Object, again: list[str]) -> None:
+    """By the same snapshot: a student who has left gets no newer one."""
+    course.run()
+    course.jobs.answer = refusing("bob", "the export in Drive is not as its list says", "verify", **more)
+    assert [one["student"] for one in course.run(verify=True)["failures"]] == ["bob"]
+    course.jobs.answer = told
+    course.jobs.made.clear()
+    result = course.run(verify=True)
+    assert (course.jobs.students("export"), course.jobs.students("verify")) == (again, ["bob"])
+    assert (result["exported"], result["verified"], result["failures"]) == (len(again), 1, [])
+    assert course.run(verify=True)["changed"] is False
+
+
+def test_a_fresh_snapshot_is_exported_of_one_whose_proof_failed(course: Course) -> None:
+    """It has no name while this is planned, and the record has none any more."""
+    course.run()
+    course.jobs.answer = refusing("bob", "it is not as its list says", "verify", outcome="failed")
+    course.run(verify=True)
+    course.jobs.answer = told
+    course.jobs.made.clear()
+    result = course.run(verify=True, snapshot="fresh", students=["bob"], all_students=False)
+    assert (result["exported"], result["verified"], course.jobs.students("export")) == (1, 1, ["bob"])
+
+
+def test_a_failed_proof_that_can_t_be_noted_is_told_all_the_same(course: Course) -> None:
+    course.run()
+    course.jobs.answer = refusing("bob", "it is not as its list says", "verify", outcome="failed")
+    course.api.answer_next("PATCH", f"{CLAIMS}/disk-bob", refused(403, "no right"))
+    (failed,) = course.run(verify=True, students=["bob"], all_students=False)["failures"]
+    assert failed["failed"] == "it is not as its list says, and that can't be noted on the disk: no right"
+
+
+def test_problems_have_one_more_try_and_not_one_each_night(course: Course) -> None:
+    problems = {"problems": ["'a': it can't be read (Input/output error)"], "problems_count": 1}
+    course.jobs.answer = lambda command, asked: (
+        told(command, asked) | (problems if (command, asked["student"]) == ("export", "bob") else {})
+    )
+    course.run()
+    course.jobs.made.clear()
+    result = course.run()
+    assert (course.jobs.students("export"), result["students_with_problems"]) == (["bob"], 1)
+    assert course.run()["changed"] is False
+    course.snapshot("bob", "2026-11-25T10:00:00Z")
+    course.run()
+    course.jobs.answer = told
+    assert course.run()["exported"] == 1
+    assert course.run()["changed"] is False
+
+
 def test_a_fresh_snapshot_is_taken_of_those_that_may_have_changed(course: Course) -> None:
     result = course.run(snapshot="fresh")
     assert result["exported"] == 2
@@ -492,6 +550,30 @@ def test_a_job_that_waits_for_a_node_is_waited_for(course: Course, monkeypatch: 
 
 
 @pytest.mark.usefixtures("impatient")
+def test_what_a_running_pod_told_by_the_end_of_the_time_counts(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an export that is all in Drive would have no record, and its disk be taken for a new one."""
+    clock, late, lasts = time.monotonic, [0.0], []
+
+    def hold(job: Object) -> Object | None:
+        if command_of(job) != "export":
+            return None
+        lasts.append(job["spec"]["activeDeadlineSeconds"])
+        asked = {one["student"]: one for one in request_of(job)["students"]}
+        course.api.logs[f"{PODS}/{job['metadata']['name']}-abcde"] = ({"some": "line"}, told("export", asked["ann"]))
+        late[0] = 1000.0
+        return {"status": {"phase": "Running", "conditions": SCHEDULED}}
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + late[0])
+    course.jobs.hold = hold
+    result = course.run(wait_timeout=100)
+    assert [(one["student"], one["failed"]) for one in result["failures"]] == [("bob", _exporter_jobs.NOT_DONE)]
+    assert (result["exported"], course.record("ann") is not None, course.record("bob")) == (1, True, None)
+    assert course.left_over() == []
+    # A Job that ended by itself before would have taken its log along.
+    assert lasts[0] >= 100
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_clone_that_gets_no_volume_keeps_the_others_for_some_minutes(
     course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -604,6 +686,8 @@ def test_a_disk_that_was_never_exported_is_told_of(course: Course) -> None:
     course.run(look=True)
     last = course.jobs.requests("export")[-1]["students"]
     assert {one["student"]: one.get("new", False) for one in last} == {"ann": False, "bob": True}
+    uid = course.students.claim("bob")["metadata"]["uid"]
+    assert {one["student"]: one.get("disk_uid") for one in last} == {"ann": None, "bob": uid}
 
 
 def test_a_run_that_has_lost_its_lock_removes_nothing_of_the_next_one(course: Course) -> None:

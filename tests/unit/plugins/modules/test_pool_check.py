@@ -16,11 +16,13 @@ PARAMETERS: dict[str, Any] = {
     "limit_nodes": 20,
     "limit_spend": 240.0,
     "spend_ends_growth": True,
+    "packed": True,
     "calendar": "",
     "classes": [],
     "time_zone": "UTC",
     "class_seats": 0,
     "boot_s": 90,
+    "schedule": "* * * * *",
     "early_s": 300,
     "peak_s": 900,
     "share": 1.0,
@@ -58,6 +60,7 @@ def test_a_pool_that_is_well() -> None:
         ({"share": 1.5}, "share is 1.5"),
         ({"early_s": -1}, "early_s is -1"),
         ({"boot_s": -1}, "boot_s is -1"),
+        ({"schedule": "0 * * * *"}, r"the schedule '0 \* \* \* \*' does not come every 5 minutes"),
         ({"floor": "2Gi", "ceiling": "1Gi"}, "exchange them"),
         ({"floor": "256Mi", "ceiling": "2Gi", "server_limit": "1Gi"}, "the ceiling 2Gi is above a server's limit 1Gi"),
         ({"floor": "256Mi", "ceiling": "14Gi"}, "can't hold one student"),
@@ -78,6 +81,10 @@ def test_a_disk_in_one_of_several_zones_is_warned_of(zones: list[str]) -> None:
     (warned,) = pool_check.run({**PARAMETERS, "zones": zones}, NOW)["warned"]
     assert "seats are not counted by zone" in warned
     assert pool_check.run({**PARAMETERS, "zones": zones, "regional_disks": True}, NOW)["warned"] == []
+
+
+def test_nodes_that_nothing_fills_are_warned_of() -> None:
+    assert pool_check.run({**PARAMETERS, "packed": False}, NOW)["warned"] == [pool_check.SPREAD]
 
 
 def test_a_calendar_that_says_nothing_here_may_do_so_in_the_cluster() -> None:

@@ -30,7 +30,8 @@ def run(kube: Kube, minutes: float = 0, **changed: Any) -> int:
 
 def test_a_pool_is_opened_by_a_new_day_or_a_raised_limit_alone(kube: Kube, api: Api) -> None:
     for name, labels in (("a", _warm.POOL), ("b", _warm.POOL), ("core", {})):
-        api.put(f"/api/v1/nodes/{name}", {"metadata": {"name": name, "labels": dict(labels)}})
+        made = {"creationTimestamp": (TEN - timedelta(hours=1)).isoformat()}
+        api.put(f"/api/v1/nodes/{name}", {"metadata": {"name": name, "labels": dict(labels), **made}})
     # Nobody has counted yet.
     assert run(kube) == 58
     record = {"metadata": {"name": "seats"}, "data": {"at": TEN.isoformat(), "spent": "99.9"}}

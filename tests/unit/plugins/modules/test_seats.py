@@ -55,12 +55,29 @@ def run(kube: Kube, minutes: float = 0, check_mode: bool = False, **changed: Any
     return seats.Run(kube, {**PARAMETERS, **changed}, check_mode)(TEN + timedelta(minutes=minutes))
 
 
-def node(api: Api, name: str, ready: str = "True", pods: str = "110", taint: str = "") -> None:
+@pytest.fixture(autouse=True)
+def core(api: Api) -> list[str]:
+    """The nodes of the core pool, by path."""
+    paths = [f"/api/v1/nodes/core-{number}" for number in range(PARAMETERS["core_nodes"])]
+    for path in paths:
+        # Hub and proxy are there, and nobody looks at more of it.
+        api.put(path, {"metadata": {"name": path.rpartition("/")[2], "labels": {}}, "spec": {}, "status": {}})
+    return paths
+
+
+def node(
+    api: Api,
+    name: str,
+    ready: str = "True",
+    pods: str = "110",
+    taint: str = "",
+    made: datetime = TEN - timedelta(days=1),
+) -> None:
     taints = [{"key": key, "effect": "NoSchedule"} for key in (_warm.TOLERATION["key"], taint) if key]
     api.put(
         f"/api/v1/nodes/{name}",
         {
-            "metadata": {"name": name, "labels": dict(_warm.POOL)},
+            "metadata": {"name": name, "labels": dict(_warm.POOL), "creationTimestamp": made.isoformat()},
             "spec": {"taints": taints},
             "status": {
                 "allocatable": {"cpu": "1900m", "memory": "13Gi", "pods": pods},
@@ -192,10 +209,23 @@ def test_a_broken_calendar_keeps_the_last_good_one(kube: Kube, api: Api, tmp_pat
     assert "can't be had" in run(kube, calendar=str(tmp_path / "gone"), classes=[])["calendar_problem"]
 
 
-def test_check_mode_writes_nothing(kube: Kube, api: Api) -> None:
+def test_check_mode_writes_nothing(kube: Kube, api: Api, core: list[str]) -> None:
     told = run(kube, check_mode=True)
     assert (told["changed"], told["seats"]) == (True, 450)
-    assert not api.objects
+    assert list(api.objects) == core
+
+
+def test_a_core_pool_that_is_smaller_than_said_is_warned_of(kube: Kube, api: Api, core: list[str]) -> None:
+    # The students' nodes are none of it, whatever else is.
+    node(api, "a")
+    api.put("/api/v1/nodes/gpu", {"metadata": {"name": "gpu", "labels": {"pool": "gpu"}}, "spec": {}, "status": {}})
+    assert run(kube)["warned"] == []
+    for path in core:
+        del api.objects[path]
+    (told,) = run(kube, mechanism="placeholder")["warned"]
+    assert told.startswith("1 nodes are not of the students' pool, and core_nodes is 2")
+    assert f"warning: {told}" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+    assert run(kube, mechanism="placeholder", core_nodes=1)["warned"] == []
 
 
 def test_money_is_counted_from_run_to_run_and_a_limit_ends_growth(kube: Kube, api: Api) -> None:
@@ -207,6 +237,49 @@ def test_money_is_counted_from_run_to_run_and_a_limit_ends_growth(kube: Kube, ap
     assert told["seats"] == 3 * 19
     assert told["alerts"]
     assert "alert: growth ends at a limit" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+
+
+def events(api: Api) -> list[tuple[str, str, str]]:
+    """Take the Events that there are."""
+    paths = [path for path in api.objects if path.startswith(f"{STUDENTS}/events/")]
+    found = [api.objects.pop(path) for path in paths]
+    assert {one["involvedObject"]["name"] for one in found} <= {_warm.NAME}
+    return [(one["type"], one["reason"], one["message"]) for one in found]
+
+
+def test_an_alert_is_an_event_when_it_begins_and_when_it_is_over(kube: Kube, api: Api) -> None:
+    run(kube, -10, limit_nodes=5, check_mode=True)
+    assert events(api) == []
+    (told,) = run(kube, -1, limit_nodes=5)["alerts"]
+    assert events(api) == [("Warning", "Alert", f"alert: {told}")]
+    read(api)
+    server(api, "jupyter-alice", "a", TEN - timedelta(seconds=90))
+    # Of 449 seats now, for who is there.
+    assert run(kube, limit_nodes=5)["alerts"] not in ([], [told])
+    assert events(api) == []
+    assert run(kube, 40)["alerts"] == []
+    assert events(api) == [("Normal", "Well", "what was said of seats is over")]
+    run(kube, 41)
+    assert events(api) == []
+
+
+def test_a_run_that_may_make_no_event_keeps_seats_and_says_so(kube: Kube, api: Api) -> None:
+    api.answer_next("POST", f"{STUDENTS}/events", refused(403, "may not"))
+    told = run(kube, limit_nodes=5)
+    assert told["warned"] == ["no Event could be made of what is said: may not"]
+    assert "no Event" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+
+
+def test_what_is_said_in_two_lines_is_said_once(kube: Kube, api: Api) -> None:
+    node(api, "a")
+    server(api, "jupyter-alice", "", TEN - timedelta(minutes=9))
+    waits = {"type": "PodScheduled", "status": "False", "message": "no room:\n1 node(s) were full"}
+    api.objects[f"{STUDENTS}/pods/jupyter-alice"]["status"] = {"phase": "Pending", "conditions": [waits]}
+    run(kube)
+    assert len(events(api)) == 1
+    read(api)
+    run(kube, 1)
+    assert events(api) == []
 
 
 POOL = "/apis/karpenter.sh/v1/nodepools/coursehub-students"
@@ -355,6 +428,36 @@ def test_students_who_wait_too_long_for_a_node_are_told_of(kube: Kube, api: Api)
     assert f"alert: {told}" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
 
 
+def booted(api: Api, name: str, made: datetime, seconds: float | None) -> None:
+    """Put a node that became ready so many seconds after it registered, or is not yet."""
+    node(api, name, ready="False" if seconds is None else "True", made=made)
+    (condition,) = api.objects[f"/api/v1/nodes/{name}"]["status"]["conditions"]
+    condition["lastTransitionTime"] = (made + timedelta(seconds=seconds or 0)).isoformat()
+
+
+def test_nodes_that_take_longer_than_said_are_told_of(kube: Kube, api: Api) -> None:
+    def said(minutes: float = 0, boot_s: int = 90) -> Any:
+        return run(kube, minutes, mechanism="placeholder", boot_s=boot_s)["warned"]
+
+    half = TEN - timedelta(minutes=30)
+    # As fast as said; one that was away since; and one whose machine has only just started.
+    booted(api, "a", half, 90)
+    booted(api, "b", half, 1200)
+    booted(api, "c", TEN - timedelta(seconds=80), None)
+    assert said() == []
+    booted(api, "d", half, 91)
+    (told,) = said()
+    assert told.startswith("of 3 nodes that came within the last hour half took 91 s or more")
+    assert "boot_s is 90" in told
+    assert said(boot_s=91) == []
+    # It is late by now.
+    del api.objects["/api/v1/nodes/d"]
+    (told,) = said(1)
+    assert told.startswith("of 3 nodes that came within the last hour half took 140 s")
+    # A day later nobody can tell a boot from a node that was away.
+    assert said(24 * 60) == []
+
+
 def test_a_machine_that_is_smaller_than_said_is_told(kube: Kube, api: Api) -> None:
     node(api, "a")
     assert run(kube, 60)["warned"] == []
@@ -400,10 +503,22 @@ def test_what_keeps_a_part_of_a_node_free_takes_no_seat_that_is_counted(kube: Ku
 def test_money_of_yesterday_is_not_of_today() -> None:
     kept = {"at": "2026-08-31T23:50:00+00:00", "spent": "100"}
     midnight = datetime(2026, 9, 1, 0, 6, tzinfo=UTC)
-    assert _warm.spent(kept, midnight, 10, 1.0) == pytest.approx(1.0)
-    assert _warm.spent({}, midnight, 10, 1.0) == 0
-    # A run that was away for hours does not know what was there meanwhile.
-    assert _warm.spent({**kept, "at": "2026-09-01T00:00:00+00:00"}, TEN, 4, 1.0) == pytest.approx(101.0)
+    assert _warm.spent(kept, midnight, [], 10, 1.0) == pytest.approx(1.0)
+    assert _warm.spent({}, midnight, [], 10, 1.0) == 0
+    assert _warm.spent({**kept, "at": "2026-09-01T00:00:00+00:00"}, midnight, [], 10, 1.0) == pytest.approx(101.0)
+
+
+def test_hours_without_a_run_cost_what_is_there_as_long_as_it_is(kube: Kube, api: Api) -> None:
+    run(kube)
+    for number in range(20):
+        node(api, f"old-{number}")
+    node(api, "new", made=TEN + timedelta(hours=7))
+    # Of a clock that is ahead.
+    node(api, "next", made=TEN + timedelta(hours=9))
+    # The schedule was broken for eight hours: two nodes of the core and twenty for all of them, one for the last.
+    assert run(kube, 8 * 60)["spent"] == (8 * 22 + 1) * 0.5
+    # And of another day for what is of that.
+    assert run(kube, 16 * 60)["spent"] == 2 * (22 + 2) * 0.5
 
 
 def test_a_sample_is_kept_every_five_minutes_and_can_be_read_again(kube: Kube, api: Api, kubeconfig: Path) -> None:
@@ -434,6 +549,8 @@ def test_a_sample_is_kept_every_five_minutes_and_can_be_read_again(kube: Kube, a
             "namespace": "students",
             "samples": None,
             "since": "2026-09-01",
+            "until": "2026-09-01",
+            "time_zone": "UTC",
             "prices": {"small": 0.5},
         }
     )

@@ -89,6 +89,13 @@ def test_a_page_changes_no_folder_of_others(page: str, allowed: bool, made: bool
     assert [environment.compile_expression(one)(**told) for one in asked] == [allowed, made]
 
 
+def test_the_page_is_of_the_days_and_the_clock_that_are_set() -> None:
+    _check, count, *_rest = yaml.safe_load((TASKS / "usage.yml").read_text(encoding="utf-8"))
+    told = count["coursehub.jupyterhub.cluster_usage_info"]
+    for option, variable in (("since", "usage_since"), ("until", "usage_until"), ("time_zone", "time_zone")):
+        assert told[option] == f"{{{{ coursehub_autoscaler_{variable} }}}}"
+
+
 def test_a_pool_is_applied_with_what_it_may_have_now() -> None:
     tasks = yaml.safe_load((TASKS / "present.yml").read_text(encoding="utf-8"))
     (look,) = [number for number, task in enumerate(tasks) if task.get("register") == "_autoscaler_now"]

@@ -209,13 +209,16 @@ def test_only_where_kubelets_are_asked_may_an_account_ask_them() -> None:
 
 def test_the_schedule_may_touch_only_what_it_makes() -> None:
     rules = objects("seats")["Role", "seats"]["rules"]
+    # What is made may not be named, and an Event changes nothing.
+    *rules, making = rules
+    assert (making["resources"], making["verbs"]) == (["events"], ["create"])
     assert all(rule["resourceNames"] for rule in rules)
     maps = [rule for rule in rules if rule["resources"] == ["configmaps"]]
     written = [rule["resourceNames"] for rule in maps if "patch" in rule["verbs"]]
     assert written == [[_warm.NAME, *_samples.names()]]
     assert [rule["resourceNames"] for rule in maps if rule["verbs"] == ["get"]] == [[_resizing.NAME]]
     more = objects("seats", coursehub_autoscaler_resize=True)
-    assert more["Role", "seats"]["rules"] == rules
+    assert more["Role", "seats"]["rules"] == [*rules, making]
     (writing,) = [
         rule for rule in more["Role", "resize"]["rules"] if "resourceNames" not in rule and "patch" in rule["verbs"]
     ]

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jinja2
+import pytest
 import yaml
 from ansible.plugins.filter.core import FilterModule
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _exporter, _slots
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _accounts,
+    _disk_module,
+    _exporter,
+    _lock,
+    _slots,
+)
+from ansible_collections.coursehub.jupyterhub.plugins.modules import drive_export, drive_import
 
 from tests.unit.paths import ROOT
 
@@ -37,6 +47,29 @@ def objects(template: str, **variables: Any) -> dict[tuple[str, str], dict[str, 
     rendered = environment.from_string(text).render(**values, lookup=lookup)
     found = [one for one in yaml.safe_load_all(rendered) if one]
     return {(one["kind"], one["metadata"]["name"]): one for one in found}
+
+
+VARIABLE = "coursehub_drive_export_"
+
+
+def call(entry: str) -> dict[str, str]:
+    """Return what an entry point gives to its module, as templates."""
+    tasks = yaml.safe_load((ROLE / f"tasks/{entry}.yml").read_text(encoding="utf-8"))
+    name = f"coursehub.jupyterhub.drive_{entry}"
+    (given,) = (task[name] for task in tasks if name in task)
+    return {key: str(value) for key, value in given.items()}
+
+
+def variables(given: dict[str, str]) -> set[str]:
+    """Return the role's variables in templates."""
+    return {name for value in given.values() for name in re.findall(rf"{VARIABLE}\w+", value)}
+
+
+def arguments(module: ModuleType) -> set[str]:
+    """Return the arguments that a module takes."""
+    options: set[str] = set(yaml.safe_load(module.DOCUMENTATION)["options"])
+    shared = (_accounts.ARGUMENTS, _exporter.ARGUMENTS, _disk_module.ARGUMENTS, _lock.ARGUMENTS, {"image": {}})
+    return options.union(*shared)
 
 
 def validations(policy: str, **variables: Any) -> str:
@@ -73,6 +106,42 @@ def test_the_schedule_has_the_roster(tmp_path: Path) -> None:
     assert found["roster.csv"] == roster.read_text(encoding="utf-8")
     told = json.loads(found["inventory.json"])["all"]["hosts"]["localhost"]
     assert told["coursehub_drive_export_roster"] == "/etc/coursehub/roster.csv"
+
+
+# What the role gives by itself, or has no use for: students are all, a roster's or some of them.
+OWN = {"kubeconfig", "context", "namespace", "priority_class", "all_students", "pattern", "selector"}
+OWN |= {"lock_timeout", "progress_file", "progress_phase"}
+
+
+@pytest.mark.parametrize(("entry", "module"), [("export", drive_export), ("import", drive_import)])
+def test_what_a_module_takes_can_be_set_by_a_variable(entry: str, module: ModuleType) -> None:
+    """Drive's figures are other ones in older projects."""
+    given = call(entry)
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+    assert set(specs["argument_specs"]["main"]["options"]) == set(defaults)
+    assert arguments(module) - OWN <= {name for name, value in given.items() if VARIABLE in value}
+    assert variables(given) <= set(defaults)
+
+
+def test_the_schedule_exports_as_a_person_does() -> None:
+    found = objects("schedule")[("ConfigMap", "drive-export")]["data"]["inventory.json"]
+    told = json.loads(found)["all"]["hosts"]["localhost"]
+    # A report would be a file in a pod that goes.
+    assert variables(call("export")) - {"coursehub_drive_export_report"} <= set(told)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "made"),
+    [("0 3 * * *", ["rights.yaml.j2", "jobs.yaml.j2", "schedule.yaml.j2"]), ("", ["rights.yaml.j2", "jobs.yaml.j2"])],
+)
+def test_without_a_schedule_all_but_the_cronjob_is_made(schedule: str, made: list[str]) -> None:
+    tasks = yaml.safe_load((ROLE / "tasks/present.yml").read_text(encoding="utf-8"))
+    (parts,) = (task["vars"]["_drive_export_manifests"] for task in tasks if "vars" in task)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    variables = {"lookup": lambda _plugin, name: name, "coursehub_drive_export_schedule": schedule}
+    rendered = [environment.from_string(part).render(**variables) for part in parts]
+    assert [name for name in rendered if name] == made
 
 
 def test_the_quota_is_the_one_that_the_modules_look_at() -> None:

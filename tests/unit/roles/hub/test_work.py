@@ -15,23 +15,7 @@ from typing import Any
 import coursehub_work as work
 import pytest
 
-
-def kernels(*states: str) -> Any:
-    found = {str(number): SimpleNamespace(execution_state=state) for number, state in enumerate(states)}
-    return SimpleNamespace(list_kernel_ids=lambda: list(found), get_kernel=found.__getitem__)
-
-
-@pytest.mark.parametrize(
-    ("states", "computes"),
-    [((), False), (("idle",), False), (("starting",), False), (("idle", "busy"), True), (("dead",), False)],
-)
-def test_a_kernel_in_the_middle_of_a_cell(states: tuple[str, ...], computes: bool) -> None:
-    assert work.kernel_computes(kernels(*states)) is computes
-
-
-def test_a_kernel_that_says_nothing_yet() -> None:
-    one = SimpleNamespace()
-    assert not work.kernel_computes(SimpleNamespace(list_kernel_ids=lambda: ["0"], get_kernel=lambda _one: one))
+MARK = "JUPYTERHUB_SERVICE_PREFIX=/user/ann/"
 
 
 @contextmanager
@@ -75,9 +59,13 @@ def test_others_processes_are_not_the_terminals() -> None:
     assert not work.terminal_works(SimpleNamespace(terminals={"1": one}))
 
 
-def process(proc: Path, pid: int, name: str, state: str, session: int) -> None:
-    (proc / str(pid)).mkdir()
-    (proc / str(pid) / "stat").write_text(f"{pid} ({name}) {state} 1 {pid} {session} 0 -1\n", encoding="utf-8")
+def process(proc: Path, pid: int, name: str, state: str, session: int, *used: int, began: int = 1) -> None:
+    """Let a process be, which has used so many ticks."""
+    (proc / str(pid)).mkdir(exist_ok=True)
+    times = " ".join(str(ticks) for ticks in (*used, 0, 0, 0, 0)[:4])
+    words = f"{pid} ({name}) {state} 1 {pid} {session} 0 -1 0 0 0 0 0 {times} 20 0 1 0 {began} 0"
+    (proc / str(pid) / "stat").write_text(f"{words}\n", encoding="utf-8")
+    (proc / str(pid) / "environ").write_bytes(f"HOME=/home\0{MARK}\0".encode())
 
 
 def test_names_of_processes_may_be_anything(tmp_path: Path) -> None:
@@ -92,3 +80,109 @@ def test_names_of_processes_may_be_anything(tmp_path: Path) -> None:
     assert not work.terminal_works(manager, tmp_path)
     process(tmp_path, 14, "a (b) c", "R", 10)
     assert work.terminal_works(manager, tmp_path)
+
+
+class Watch:
+    """Jobs below a folder, at a time that the test tells."""
+
+    def __init__(self, proc: Path) -> None:
+        self.now = 0.0
+        self._jobs = work.Jobs(MARK, proc=proc, clock=lambda: self.now)
+
+    def after(self, seconds: float) -> bool:
+        self.now += seconds
+        return self._jobs.compute()
+
+
+def test_a_job_that_computes(tmp_path: Path) -> None:
+    process(tmp_path, 1, "tini", "S", 1)
+    process(tmp_path, 20, "train", "R", 20, 50_000)
+    watch = Watch(tmp_path)
+    # What it has used before is not of this minute.
+    assert not watch.after(60)
+    process(tmp_path, 20, "train", "R", 20, 50_100, 50)
+    assert not watch.after(59)
+    assert watch.after(1)
+    assert not watch.after(60)
+
+
+def test_what_only_wakes_up_now_and_then_is_no_job(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    for minute in range(10):
+        # A tenth of a second each.
+        for pid in range(30, 38):
+            process(tmp_path, pid, "pyright", "S", pid, 10 * minute)
+        assert not watch.after(60)
+
+
+def test_a_script_of_many_short_programs_is_a_job(tmp_path: Path) -> None:
+    process(tmp_path, 20, "make", "S", 20, 0, 0, 100, 20)
+    watch = Watch(tmp_path)
+    process(tmp_path, 20, "make", "S", 20, 0, 0, 200, 40)
+    assert watch.after(60)
+
+
+def test_many_processes_are_one_job(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    for pid in range(30, 42):
+        process(tmp_path, pid, "worker", "R", pid, 10)
+    assert watch.after(60)
+
+
+def test_another_process_of_the_same_pid_is_measured_from_its_start(tmp_path: Path) -> None:
+    process(tmp_path, 20, "train", "R", 20, 1000)
+    watch = Watch(tmp_path)
+    process(tmp_path, 20, "train", "R", 20, 500, began=9)
+    assert watch.after(60)
+
+
+def test_the_server_and_what_is_not_begun_in_it_are_no_jobs(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    process(tmp_path, os.getpid(), "python", "R", 1, 5000)
+    process(tmp_path, 40, "other", "R", 40, 5000)
+    (tmp_path / "40/environ").write_bytes(f"HOME=/home\0{MARK}gpu/\0".encode())
+    process(tmp_path, 41, "hidden", "R", 41, 5000)
+    (tmp_path / "41/environ").unlink()
+    process(tmp_path, 42, "ended", "Z", 42, 5000)
+    assert not watch.after(60)
+
+
+@pytest.mark.parametrize(
+    ("command", "computes"),
+    [("nohup {} >/dev/null 2>&1 &", True), ("setsid {} &", True), ("setsid sleep 600 &", False)],
+)
+def test_a_detached_job_outlives_its_terminal(command: str, computes: bool, tmp_path: Path) -> None:
+    """By the real /proc: what is measured is its processor time, whatever the clock says."""
+    mark = f"MARK={tmp_path}"
+    script = tmp_path / "job"
+    script.write_text("echo $$ >pid; while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.2; done")
+    now = 0.0
+    jobs = work.Jobs(mark, every_s=1, clock=lambda: now)
+    begun = subprocess.Popen(
+        ["bash", "-c", f"{command.format('sh job')} echo $! >bash"],
+        cwd=tmp_path,
+        env={**os.environ, "MARK": str(tmp_path)},
+        start_new_session=True,
+    )
+    assert begun.wait(20) == 0
+    try:
+        deadline = time.monotonic() + 20
+        while computes and not jobs.compute() and time.monotonic() < deadline:
+            # A fiftieth of a second of a core, in a second.
+            now += 1 if _ticks(tmp_path / "pid") >= 5 else 0
+            time.sleep(0.05)
+        now += 1
+        assert computes or not jobs.compute()
+        assert time.monotonic() < deadline
+    finally:
+        for process_id in work._living(Path("/proc")):
+            if jobs._belongs(process_id[0]):
+                os.kill(process_id[0], 9)
+
+
+def _ticks(file: Path) -> int:
+    try:
+        words = Path(f"/proc/{file.read_text().strip()}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, words[work.TIMES]))

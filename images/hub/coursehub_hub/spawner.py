@@ -110,8 +110,9 @@ class CourseSpawner(KubeSpawner):
             raise
 
     async def start(self) -> Any:
-        """Start the server; then it is the next one's turn, at the latest. Raises NoRoomError where it got no node in its
-        time.
+        """Start the server; then, at the latest, it is the next one's turn.
+
+        Raises NoRoomError where it got no node in its time.
         """
         begun = time.monotonic()
         try:

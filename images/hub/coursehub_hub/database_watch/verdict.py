@@ -25,6 +25,10 @@ _GROW = "set coursehub_hub_database_size to more, and run the playbook site agai
 Object = dict[str, Any]
 
 
+class UnknownError(Exception):
+    """A try says nothing: somebody else writes just now, or there is no database yet."""
+
+
 class Kind(StrEnum):
     """Why a write came to nothing."""
 
@@ -79,9 +83,9 @@ class Verdict:
         if self._in_a_row >= IN_A_ROW and well != before:
             self.well = well
             self._logged = self._told = -math.inf
-        if self.well is None:
+        if well != self.well:
             return Saying()
-        if self.well:
+        if well:
             return Saying(log=before is False, event=self._told == -math.inf)
         log = now - self._logged >= LOG_S
         if log:
@@ -105,16 +109,19 @@ def sentence(problem: Problem, url: str, pod: Pod) -> str:
 def _remedy(kind: Kind, url: str, pod: Pod) -> str:
     host = urlsplit(url).hostname or ""
     outside = bool(url) and host.partition(".")[0] != IN_CLUSTER
-    disk = f"the disk of {host}" if outside else f"its disk, the claim {IN_CLUSTER if url else 'hub-database'}"
+    disk = f"the disk of {host}" if outside else f"the claim {IN_CLUSTER if url else 'hub-database'}"
     if kind is Kind.FULL:
-        return f"Give {disk}, more room" if outside else f"It is on {disk}: {_GROW}"
+        return f"Give {disk} more room" if outside else f"It is on {disk}: {_GROW}"
     if kind is Kind.READ_ONLY and not url:
         return (
             "Its file system has turned read-only, of which the kernel's log of the pod's node says why; a new pod has"
             f" it mounted anew: kubectl --namespace {pod.namespace} delete pod {pod.name}"
         )
     if kind is Kind.READ_ONLY and outside:
-        return f"{host} is a replica, or was set to read only: make it writable, or let coursehub_hub_database_url lead to one that is"
+        return (
+            f"{host} is a replica, or was set to read only: make it writable, or let coursehub_hub_database_url lead to"
+            " one that is"
+        )
     if kind is Kind.READ_ONLY:
         return (
             "Look whether somebody set default_transaction_read_only, and at the kernel's log of its node:"
@@ -124,10 +131,10 @@ def _remedy(kind: Kind, url: str, pod: Pod) -> str:
         return f"Look at {host}, and at the way there"
     if url:
         return (
-            f"kubectl --namespace {pod.namespace} logs deployment/{IN_CLUSTER} says more. If the playbook status calls {disk}, full:"
-            f" {_GROW}"
+            f"kubectl --namespace {pod.namespace} logs deployment/{IN_CLUSTER} says more. If the playbook status calls"
+            f" {disk} full: {_GROW}"
         )
-    return f"If the playbook status calls {disk}, full: {_GROW}. Else the kernel's log of the pod's node says more"
+    return f"If the playbook status calls {disk} full: {_GROW}. Else the kernel's log of the pod's node says more"
 
 
 def event(pod: Pod, reason: str, text: str, now: datetime) -> Object:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from coursehub_hub.database_watch import postgresql, sqlite
 from coursehub_hub.database_watch.verdict import Kind, UnknownError
 
 from tests.conftest import ROOT
-from tests.integration.real_hub import free_port
+from tests.integration.real_hub import Browser, RealHub, free_port
 
 # A machine without root has namespaces of its own for it.
 UNSHARE = ["unshare", "--map-root-user", "--mount"]
@@ -96,6 +97,30 @@ def test_sqlite_that_somebody_writes_to_is_left_alone(tmp_path: Path) -> None:
     assert sqlite.write(file) is None
     assert hub.execute("SELECT name FROM sqlite_master").fetchall() == [("users",)]
     hub.close()
+
+
+def test_a_hub_notices_nothing_of_it(tmp_path: Path) -> None:
+    """A thousand times as often as it is: each login writes, and none waits so long that it fails."""
+    ended = threading.Event()
+    told: list[object] = []
+
+    def watch(file: Path) -> None:
+        while not ended.wait(0.01):
+            with contextlib.suppress(UnknownError):
+                told.append(sqlite.write(file))
+
+    with RealHub(tmp_path).running() as real:
+        thread = threading.Thread(target=watch, args=(tmp_path / "hub.sqlite",))
+        thread.start()
+        try:
+            for number in range(20):
+                Browser(real, f"student-{number}")
+        finally:
+            ended.set()
+            thread.join(10)
+        assert len(told) >= 20
+        assert set(told) == {None}
+        assert "OperationalError" not in real.said()
 
 
 def fill(file: Path, step: int) -> None:

@@ -78,7 +78,8 @@ def _run(watch: Watch) -> None:
             watch.look(time.monotonic())
         # Whatever it is: a watch that has died unseen watches nothing.
         except Exception as error:
-            words = str(error) or type(error).__name__
+            # The API's own words come with the headers of its answer.
+            words = str(getattr(error, "reason", "") or error) or type(error).__name__
             if words != said:
                 LOG.warning("The watch over the database failed, and tries again: %s", words)
             said = words

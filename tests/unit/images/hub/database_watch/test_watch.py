@@ -118,7 +118,9 @@ def test_one_that_fails_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
 
         def look(self, _now: float) -> None:
             self.looks += 1
-            raise OSError("no such service")
+            error = OSError(f"Forbidden\nat {self.looks}")
+            error.reason = "Forbidden"  # type: ignore[attr-defined]
+            raise error
 
     failing = Failing()
     monkeypatch.setattr("coursehub_hub.database_watch.watch.time.sleep", pause)
@@ -126,7 +128,7 @@ def test_one_that_fails_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
         watch._run(failing)  # type: ignore[arg-type]
     assert failing.looks == 3
     # Not a line each time.
-    assert caplog.text.count("no such service") == 1
+    assert caplog.text.count("Forbidden") == 1
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])

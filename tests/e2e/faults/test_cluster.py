@@ -48,16 +48,16 @@ def test_the_api_server_is_away_for_three_minutes(load: Load, cluster: Cluster, 
     new.stop()
 
 
-def events(cluster: Cluster, reason: str) -> set[str]:
-    """Return the Events by which the hubs tell staff of their database."""
+def events(cluster: Cluster, reason: str) -> set[tuple[str, str]]:
+    """Return the Events by which the hubs tell staff of their database, each with what it says."""
     found = cluster.kube.list("v1", "Event", HUB, labelSelector="app.kubernetes.io/name=hub")
-    return {event["metadata"]["name"] for event in found if event["reason"] == reason}
+    return {(event["metadata"]["name"], event["message"]) for event in found if event["reason"] == reason}
 
 
 def fill(cluster: Cluster) -> bool:
     """Fill the disk of the database, then a table of it; tell whether the database refused.
 
-    What does not go into a table any more goes nowhere. A checkpoint may make room: then it is filled once more.
+    A checkpoint may make room again, so one calls it as long as the disk is to be full.
     """
     pods = [pod for pod in cluster.pods(HUB, DATABASE) if says_ready(pod)]
     if not pods:
@@ -95,7 +95,8 @@ def test_the_databases_disk_is_full(load: Load, cluster: Cluster, url: str) -> N
                 assert time.monotonic() < deadline, "staff were not told"
                 fill(cluster)
                 time.sleep(2)
-            # What is in a page that has room is still written: logins go on until each page that they need is full.
+            told = events(cluster, "DatabaseNotWritable") - warned
+            # What goes into a page that has room is still written: logins go on until each page that they need is full.
             deadline = time.monotonic() + 90
             while not failed and time.monotonic() < deadline:
                 fill(cluster)
@@ -108,6 +109,7 @@ def test_the_databases_disk_is_full(load: Load, cluster: Cluster, url: str) -> N
             case.recovery_s = time.monotonic() - grown
         seconds_until(lambda: bool(events(cluster, "DatabaseWritable") - well), 90)
     print(f"a login failed while the disk was full: {failed}; of the visitors' {case.logins_failed} of {case.logins}")
+    assert all("coursehub_hub_database_size" in text for _name, text in told), told
     seconds_until(lambda: all(map(says_ready, cluster.pods(HUB, DATABASE))), 60)
     (pod,) = cluster.pods(HUB, DATABASE)
     said = cluster.run_in(pod["metadata"]["name"], HUB, "sh", "-c", EMPTY)

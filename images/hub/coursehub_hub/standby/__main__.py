@@ -15,6 +15,8 @@ from importlib import import_module
 import jupyterhub.app
 import psycopg
 
+from coursehub_hub.database_watch import watch
+
 from . import cluster, database, election, health
 from .guard import Guard
 
@@ -48,6 +50,8 @@ def main() -> None:
         import_module(name)
     state = health.State()
     health.serve(state)
+    # Also while it stands by: a database that ended for want of room has ended the hub that worked.
+    watch.start(os.environ["COURSEHUB_DATABASE_URL"])
     guard = Guard(take_part)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

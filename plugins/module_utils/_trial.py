@@ -18,6 +18,8 @@ NAME = "server-trial"
 # As the hub's configuration has them, in images/hub/coursehub_hub/server.py.
 SERVER = "/opt/coursehub/server"
 HOME = "/home/student"
+ANSWERS = "/opt/coursehub/answers"
+ANSWERS_VOLUME = {"medium": "Memory", "sizeLimit": "1Mi"}
 UID = 1000
 PORT = 8888
 PREFIX = "/user/trial/"
@@ -61,6 +63,7 @@ def pod(namespace: str, server: Mapping[str, str]) -> Object:
         "JUPYTERHUB_OAUTH_ACCESS_SCOPES": "[]",
         "JUPYTERHUB_DEFAULT_URL": "/lab",
         "JUPYTERHUB_DISABLE_USER_CONFIG": "1",
+        "COURSEHUB_ANSWERS": f"{ANSWERS}/answers.json",
         "JUPYTER_RUNTIME_DIR": "/tmp/jupyter-runtime",  # noqa: S108 - the pod's own
         "JUPYTER_CONFIG_DIR": "/tmp/jupyter-config",  # noqa: S108
     }
@@ -111,12 +114,14 @@ def pod(namespace: str, server: Mapping[str, str]) -> Object:
                     "volumeMounts": [
                         {"name": "home", "mountPath": HOME},
                         {"name": "server", "mountPath": SERVER, "readOnly": True},
+                        {"name": "answers", "mountPath": ANSWERS},
                     ],
                 }
             ],
             "volumes": [
                 {"name": "home", "emptyDir": {}},
                 {"name": "server", "configMap": {"name": "server"}},
+                {"name": "answers", "emptyDir": ANSWERS_VOLUME},
             ],
         },
     }

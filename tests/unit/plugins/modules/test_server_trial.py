@@ -195,8 +195,9 @@ def test_a_pull_that_succeeds_after_all_is_forgiven() -> None:
 
 
 def test_it_is_what_the_hub_starts() -> None:
-    mine = (_trial.SERVER, _trial.HOME, _trial.UID, _trial.POOL)
-    assert mine == (server.SERVER, server.HOME, server.UID, server.POOL)
+    mine = (_trial.SERVER, _trial.HOME, _trial.UID, _trial.POOL, _trial.ANSWERS, _trial.ANSWERS_VOLUME)
+    theirs = (server.SERVER, server.HOME, server.UID, server.POOL, server.ANSWERS, server.ANSWERS_VOLUME)
+    assert mine == theirs
 
 
 @pytest.mark.parametrize("reason", ["InvalidImageName", "CreateContainerError"])

@@ -3,14 +3,16 @@
 import os
 from pathlib import Path
 
-from coursehub_hub import settings
+from coursehub_hub import schema, settings
 
+DATABASE = os.environ.get("COURSEHUB_DATABASE_URL", "")
+schema.check(DATABASE)
 settings.apply(
     # JupyterHub puts get_config among the names of the file that it runs.
     globals()["get_config"](),
     settings.read(
         Path(os.environ["COURSEHUB_VALUES"]),
         Path(os.environ["COURSEHUB_SECRETS"]),
-        os.environ.get("COURSEHUB_DATABASE_URL", ""),
+        DATABASE,
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import login, proxy, server, services
+from . import login, proxy, schema, server, services
 from .culler import notice, rules
 
 # By this name another hub finds in the database what is left of this one.
@@ -42,7 +42,7 @@ def _database(c: Any, url: str) -> None:
     # A hub of a newer version brings the tables up to date when it starts.
     c.JupyterHub.upgrade_db = True
     if not url:
-        c.JupyterHub.db_url = "sqlite:////srv/hub/jupyterhub.sqlite"
+        c.JupyterHub.db_url = f"sqlite:///{schema.FILE}"
         return
     c.JupyterHub.db_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     c.JupyterHub.db_kwargs = {

@@ -110,7 +110,7 @@ def in_database(cluster: Cluster, query: str) -> str:
 
 
 def be_a_newer_hub(cluster: Cluster, revision: str) -> None:
-    """Do what a newer JupyterHub does, which there is none of: as it is rolled out, it works, and upgrades the tables."""
+    """Do what a newer JupyterHub does, of which there is none: once it is rolled out it upgrades the tables."""
 
     def image() -> str:
         hub = cluster.kube.get("apps/v1", "Deployment", "hub", HUB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import psycopg
 import pytest
 from coursehub_hub import schema
 from jupyterhub import orm
+
+from tests.unit.paths import ROOT
 
 
 @pytest.fixture
@@ -46,6 +49,14 @@ def test_a_newer_one_is_not_and_the_pod_says_why(file: Path) -> None:
     assert said == str(ended.value)
     assert said.startswith(schema.NEWER)
     assert "ffff00001111" in said
+
+
+def test_each_start_of_a_hub_looks_for_that_first(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COURSEHUB_DATABASE_URL", raising=False)
+    make(file)
+    upgrade(file, "ffff00001111")
+    with pytest.raises(SystemExit, match=schema.NEWER):
+        runpy.run_path(str(ROOT / "images/hub/jupyterhub_config.py"))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database at all" * 100])

@@ -48,6 +48,7 @@ CASES = {
     "database_full": "the database's disk is full, and grows",
     "upgrade": "every part is upgraded",
     "upgrade_taken_back": "an upgrade fails, and is taken back",
+    "database_put_back": "an upgrade fails that has upgraded the database, which is put back",
     "bad_image": "an image that can't start; a new student comes",
 }
 AWAY_S, PATIENCE_S = 3600, 800

@@ -3,19 +3,21 @@
 import os
 from pathlib import Path
 
-from coursehub_hub import settings
+from coursehub_hub import schema, settings
 from coursehub_hub.database_watch import watch
 
+DATABASE = os.environ.get("COURSEHUB_DATABASE_URL", "")
+schema.check(DATABASE)
 settings.apply(
     # JupyterHub puts get_config among the names of the file that it runs.
     globals()["get_config"](),
     settings.read(
         Path(os.environ["COURSEHUB_VALUES"]),
         Path(os.environ["COURSEHUB_SECRETS"]),
-        os.environ.get("COURSEHUB_DATABASE_URL", ""),
+        DATABASE,
     ),
 )
 
 # With PostgreSQL it has begun with the process, and also watches while the hub stands by.
-if not os.environ.get("COURSEHUB_DATABASE_URL"):
+if not DATABASE:
     watch.start("")

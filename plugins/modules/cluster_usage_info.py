@@ -169,10 +169,7 @@ def prices_of(told: dict[str, Any]) -> dict[str, float]:
     return prices
 
 
-Span = tuple[datetime | None, datetime | None]
-
-
-def span_of(since: str, until: str, zone: ZoneInfo) -> Span:
+def span_of(since: str, until: str, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
     """Return the beginning of a day and the end of one by a zone's clock. Raises CoursehubError for what is none."""
     first, last = _day("since", since), _day("until", until)
     if first and last and last < first:
@@ -188,7 +185,7 @@ def _day(word: str, text: str) -> date | None:
         raise CoursehubError(f"{word} is '{text}': write a day, as 2026-09-01") from error
 
 
-def read(parameters: dict[str, Any], span: Span) -> Iterator[_cost.Sample]:
+def read(parameters: dict[str, Any], span: tuple[datetime | None, datetime | None]) -> Iterator[_cost.Sample]:
     """Yield the samples of a file or of a cluster, in order of time. Of a cluster one day is in memory at a time."""
     path = parameters["samples"]
     if path:

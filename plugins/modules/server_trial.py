@@ -12,7 +12,10 @@ author: The coursehub authors (@coursehub)
 description:
   - Starts a pod as a student's server is, with the image and without a student or a disk, waits until it answers, and
     removes it. Fails with what kept it from starting.
-  - An image that did well is noted in the cluster, and is not tried again.
+  - What did well is noted in the cluster, and is not tried again until the image's name, the server's program, its
+    resources or its place change. An image that is pushed anew under the same tag is not noticed, and nodes that have
+    the old one keep it, so tags must not be reused.
+  - A pull that fails is tried again for a minute.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
@@ -22,7 +25,7 @@ options:
     type: str
     required: true
   image:
-    description: The image.
+    description: The image, by a tag that is never used again or by its digest.
     type: str
     required: true
   memory:
@@ -41,6 +44,14 @@ options:
     description: The most cores that a student's server may take.
     type: str
     required: true
+  pool:
+    description: The pool of nodes that students' servers run on. Empty for any node.
+    type: str
+    default: ""
+  scheduler:
+    description: The scheduler of students' servers. Empty for the cluster's own.
+    type: str
+    default: ""
   wait_timeout:
     description: Seconds until the server must answer. A large image takes minutes to reach a node.
     type: int
@@ -62,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 seconds:
-  description: How long the server took to answer. Absent where the image had been tried before, and in check mode.
+  description: How long the server took to answer. Absent where the same had been tried before, and in check mode.
   type: float
   returned: changed
   sample: 6.4
@@ -93,47 +104,49 @@ class Trial:
         self._check_mode = check_mode
 
     def __call__(self) -> dict[str, Any]:
-        image = self._parameters["image"]
         config = self._kube.get(*CONFIG, self._namespace)
         if config is None and not self._check_mode:
             raise CoursehubError(
                 f"there is no ConfigMap {CONFIG[2]} in {self._namespace}, which has the server's program: run the"
                 " playbook site first"
             )
+        pod = _trial.pod(self._namespace, self._parameters)
+        key = _trial.key(pod, (config or {}).get("data") or {})
         annotations = (config or {}).get("metadata", {}).get("annotations") or {}
-        if annotations.get(_trial.TRIED_ANNOTATION) == image:
+        if annotations.get(_trial.TRIED_ANNOTATION) == key:
             return {"changed": False}
         if self._check_mode:
             return {"changed": True}
         begun = time.monotonic()
-        with self._pod(image):
-            self._await(image)
+        with self._running(pod):
+            self._await()
         seconds = round(time.monotonic() - begun, 1)
         path = self._kube.path(CONFIG[0], CONFIG[1], self._namespace, CONFIG[2])
-        self._kube.merge(path, {"metadata": {"annotations": {_trial.TRIED_ANNOTATION: image}}})
+        self._kube.merge(path, {"metadata": {"annotations": {_trial.TRIED_ANNOTATION: key}}})
         return {"changed": True, "seconds": seconds}
 
     @contextmanager
-    def _pod(self, image: str) -> Iterator[None]:
+    def _running(self, pod: dict[str, Any]) -> Iterator[None]:
         self._remove()
-        self._kube.create(_trial.pod(self._namespace, image, self._parameters))
+        self._kube.create(pod)
         try:
             yield
         finally:
             with suppress(_kube.ApiError):
                 self._remove()
 
-    def _await(self, image: str) -> None:
+    def _await(self) -> None:
         """Raise CoursehubError where the server does not come to answer."""
-        seconds = self._parameters["wait_timeout"]
+        seconds, image = self._parameters["wait_timeout"], self._parameters["image"]
+        judge = _trial.Judge()
 
         def decided(found: list[dict[str, Any]]) -> bool:
-            return not found or _trial.verdict(found[0]) is not None
+            return not found or judge(found[0]) is not None
 
         selector = f"metadata.name={_trial.NAME}"
         deadline = time.monotonic() + seconds
         found = self._kube.wait(*POD, self._namespace, decided, deadline, fieldSelector=selector)
-        verdict = _trial.verdict(found[0]) if found else "its pod was removed"
+        verdict = judge(found[0]) if found else "its pod was removed"
         if verdict == "":
             return
         if verdict is None:
@@ -166,6 +179,8 @@ def main() -> None:
         argument_spec={
             **_kube.CONNECTION_ARGUMENTS,
             **{word: {"type": "str", "required": True} for word in words},
+            "pool": {"type": "str", "default": ""},
+            "scheduler": {"type": "str", "default": ""},
             "wait_timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ class Server:
 
     def __init__(self, hub: Hub, folder: Path, stale_s: float) -> None:
         self.log = folder / "server.log"
+        # A container that is started anew keeps the pod's files, not its own.
+        runtime = Path(tempfile.mkdtemp(dir=folder))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -45,9 +48,13 @@ class Server:
             "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers!server=alice/"]',
             "JUPYTERHUB_DEFAULT_URL": "/tree",
             "COURSEHUB_STALE_IF_ERROR_S": str(stale_s),
+            "COURSEHUB_ANSWERS": str(folder / "answers.json"),
+            "JUPYTER_RUNTIME_DIR": str(runtime),
         }
         command = [sys.executable, str(ROOT / "roles/hub/files/server"), f"--HubOAuth.cache_max_age={FRESH_S}"]
-        with self.log.open("wb") as log:
+        # As who logs in by a browser, which a test would need a whole hub for.
+        command.append("--HubOAuth.allow_token_in_url=True")
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--allow-root"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
@@ -68,6 +75,14 @@ class Server:
         headers = {"Authorization": f"token {token}"}
         return requests.get(f"{self._url}api/contents", headers=headers, timeout=20).status_code
 
+    def ask_by_cookie(self, browser: requests.Session, **query: str) -> int:
+        """Return the status of a request of a browser, which is logged in where it has the query ``token``."""
+        return browser.get(f"{self._url}api/contents", params=query, timeout=20, allow_redirects=False).status_code
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
 
@@ -85,8 +100,7 @@ def server(hub: Hub, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator
         pass
     one = Server(hub, tmp_path, getattr(request, "param", STALE_S))
     yield one
-    one.process.terminate()
-    one.process.wait(20)
+    one.stop()
 
 
 def test_with_the_hub_there(hub: Hub, server: Server) -> None:
@@ -168,3 +182,44 @@ def test_a_server_starts_without_the_hub_and_reports_when_it_is_back(hub: Hub, s
         assert server.ask() == 200
     assert server.process.poll() is None
     assert server.said().count("\n[E") <= 2, server.said()
+
+
+@pytest.mark.parametrize("server", [60], indirect=True)
+def test_a_container_that_is_started_anew_while_the_hub_is_away(hub: Hub, server: Server, tmp_path: Path) -> None:
+    browser = requests.Session()
+    with answering(hub):
+        server.started()
+        assert server.ask_by_cookie(browser, token="alices") == 200
+        assert [server.ask(), server.ask("mallorys"), server.ask("nobodys")] == [200, 403, 403]
+    server.stop()
+    file = tmp_path / "answers.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "alices" not in file.read_text(encoding="utf-8")
+    again = Server(hub, tmp_path, 60)
+    try:
+        again.started()
+        # Who was let in still is, by browser too; who was not, is not.
+        assert [again.ask(), again.ask_by_cookie(browser)] == [200, 200], again.said()
+        assert [again.ask("mallorys") != 200, again.ask("nobodys")] == [True, 503]
+        # And what was kept is nothing beside the hub's own word.
+        del hub.users["alices"]
+        with answering(hub):
+            deadline = time.monotonic() + 30
+            while again.ask() == 200:
+                assert time.monotonic() < deadline, "an answer of before stood though the hub was back"
+                time.sleep(0.2)
+    finally:
+        again.stop()
+
+
+def test_a_file_of_answers_that_is_damaged_is_none(hub: Hub, server: Server, tmp_path: Path) -> None:
+    server.stop()
+    (tmp_path / "answers.json").write_bytes(b'[{"key": ')
+    again = Server(hub, tmp_path, 60)
+    try:
+        again.started()
+        assert again.ask() == 503
+        with answering(hub):
+            assert again.ask() == 200
+    finally:
+        again.stop()

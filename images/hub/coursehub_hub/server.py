@@ -11,6 +11,10 @@ from .patience import REQUEST_TIMEOUT_S, patiently
 HOME = "/home/student"
 # Where the program that goes on without the hub is mounted.
 SERVER = "/opt/coursehub/server"
+# Where a server keeps what the hub said, for its container that is started anew.
+ANSWERS = "/opt/coursehub/answers"
+# In memory, so that no disk ever has it. The limit is the most that a student can fill it with.
+ANSWERS_VOLUME = {"medium": "Memory", "sizeLimit": "1Mi"}
 # The user in the single-user image. Disks belong to it.
 UID = 1000
 # On nodes that are for students alone, as a label and as a taint.
@@ -56,6 +60,7 @@ def apply(c: Any, values: dict[str, Any]) -> None:
         "JUPYTERLAB_SETTINGS_DIR": f"{HOME}/.jupyter/lab/user-settings",
         "JUPYTERLAB_WORKSPACES_DIR": f"{HOME}/.jupyter/lab/workspaces",
         "COURSEHUB_STALE_IF_ERROR_S": str(values["away_limit"]),
+        "COURSEHUB_ANSWERS": f"{ANSWERS}/answers.json",
     }
     # A student's own configuration must not be able to keep the server from starting.
     c.Spawner.disable_user_config = True
@@ -164,10 +169,12 @@ def _disk(kube: Any, values: dict[str, Any]) -> None:
     kube.volumes = [
         {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}},
         {"name": "server", "configMap": {"name": "server"}},
+        {"name": "answers", "emptyDir": ANSWERS_VOLUME},
     ]
     kube.volume_mounts = [
         {"name": "home", "mountPath": HOME},
         {"name": "server", "mountPath": SERVER, "readOnly": True},
+        {"name": "answers", "mountPath": ANSWERS},
     ]
     kube.working_dir = HOME
     kube.notebook_dir = HOME

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import login, proxy, server, services
+from . import login, proxy, schema, server, services
 from .culler import notice, rules
 
 # By this name another hub finds in the database what is left of this one.
 APPLICATION = "coursehub-hub"
-SQLITE_FILE = Path("/srv/hub/jupyterhub.sqlite")
 # A database whose node is gone is noticed in seconds.
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 5,
@@ -51,7 +50,7 @@ def _database(c: Any, url: str) -> None:
     # A hub of a newer version brings the tables up to date when it starts.
     c.JupyterHub.upgrade_db = True
     if not url:
-        c.JupyterHub.db_url = f"sqlite:///{SQLITE_FILE}"
+        c.JupyterHub.db_url = f"sqlite:///{schema.FILE}"
         return
     c.JupyterHub.db_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     c.JupyterHub.db_kwargs = {"connect_args": {"application_name": APPLICATION, **PATIENCE}}

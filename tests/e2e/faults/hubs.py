@@ -46,8 +46,8 @@ class Look:
 
 def look(line: str, at: float) -> Look | None:
     """Read a line of what the program says; None for one that is no look."""
-    holders, bar, sessions = line.strip().partition("|")
-    if not bar:
+    holders, separator, sessions = line.strip().partition("|")
+    if not separator:
         return None
     return Look(at, frozenset(filter(None, holders.split(","))), frozenset(filter(None, sessions.split(","))))
 

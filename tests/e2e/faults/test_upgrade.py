@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.e2e.student import Student
 
 UPGRADE = "coursehub.jupyterhub.upgrade"
 PROXY = "app.kubernetes.io/name=proxy"
+NOTHING = "localhost/coursehub/nothing:1"
 
 
 def values(cluster: Cluster) -> dict[str, Any]:
@@ -94,6 +96,50 @@ def test_every_part_is_upgraded_while_students_work(load: Load, cluster: Cluster
 def test_an_upgrade_that_fails_is_taken_back(load: Load, cluster: Cluster, url: str) -> None:
     with load.case("upgrade_taken_back") as case, pytest.raises(AssertionError, match="was taken back"):
         # A hub that can't start: the way to its proxy's image.
-        play(UPGRADE, **SCENARIO, coursehub_hub_image="localhost/coursehub/nothing:1", coursehub_hub_rollout_timeout=30)
+        play(UPGRADE, **SCENARIO, coursehub_hub_image=NOTHING, coursehub_hub_rollout_timeout=30)
     seconds_until(lambda: hub_answers(url), 60)
     assert case.failed == 0, case
+
+
+def in_database(cluster: Cluster, query: str) -> str:
+    """Return what the hub's database answers."""
+    (server,) = cluster.pods(HUB, "app.kubernetes.io/name=hub-postgresql")
+    command = f'PGPASSWORD=$PASSWORD psql --host=127.0.0.1 --username=hub postgres -Atc "{query}"'
+    return cluster.run_in(server["metadata"]["name"], HUB, "sh", "-c", command).strip()
+
+
+def be_a_newer_hub(cluster: Cluster, revision: str) -> None:
+    """Do what a newer JupyterHub does, of which there is none: once it is rolled out it upgrades the tables."""
+
+    def image() -> str:
+        hub = cluster.kube.get("apps/v1", "Deployment", "hub", HUB)
+        assert hub is not None
+        return str(hub["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    seconds_until(lambda: image() == NOTHING, 300)
+    in_database(cluster, f"UPDATE alembic_version SET version_num = '{revision}'")
+    # The older one does not work any more by then.
+    for pod in cluster.pods(HUB, "app.kubernetes.io/name=hub"):
+        cluster.delete("v1", "Pod", pod["metadata"]["name"], HUB, gracePeriodSeconds=0)
+
+
+@pytest.mark.slow
+def test_a_database_that_a_newer_hub_has_upgraded_is_put_back(load: Load, cluster: Cluster, url: str) -> None:
+    revision = "SELECT version_num FROM alembic_version"
+    before = in_database(cluster, revision)
+    assert before, "the hub has no revision in its database"
+    newer = threading.Thread(target=be_a_newer_hub, args=(cluster, "ffff00001111"))
+    newer.start()
+    with load.case("database_put_back") as case, pytest.raises(AssertionError) as failed:
+        play(UPGRADE, 1200, **SCENARIO, coursehub_hub_image=NOTHING, coursehub_hub_rollout_timeout=30)
+    newer.join(10)
+    said = " ".join(str(failed.value).split())
+    assert "the database is as it was before" in said, said
+    assert in_database(cluster, revision) == before
+    seconds_until(lambda: hub_answers(url), 60)
+    assert case.failed == 0, case
+    # What was replaced can be had too, and nothing is half done.
+    shots = cluster.kube.list("snapshot.storage.k8s.io/v1", "VolumeSnapshot", HUB)
+    assert any("coursehub.jupyterhub/safety" in (one["metadata"].get("annotations") or {}) for one in shots)
+    claims = cluster.kube.list("v1", "PersistentVolumeClaim", HUB)
+    assert not [one for one in claims if one["metadata"]["name"].startswith("restore-")]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from coursehub_hub.settings import SQLITE_FILE
+from coursehub_hub.schema import FILE
 
 from . import sqlite
 from .verdict import NOT_WRITABLE, WRITABLE, Object, Pod, Problem, UnknownError, Verdict, event, sentence
@@ -48,7 +48,7 @@ class Watch:
 def write_to(url: str) -> Callable[[], Problem | None]:
     """Return what tries to write to a database."""
     if not url:
-        return partial(sqlite.write, SQLITE_FILE)
+        return partial(sqlite.write, FILE)
     # A hub with a file needs no client.
     from . import postgresql
 

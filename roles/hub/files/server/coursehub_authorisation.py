@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+from pathlib import Path
 from typing import Any
 
+from coursehub_kept import Kept
 from coursehub_memory import Answers, Line
 from jupyterhub.services.auth import HubOAuth
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
@@ -50,7 +53,17 @@ class StandingHubOAuth(HubOAuth):
 
     @default("answers")
     def _default_answers(self) -> Answers:
-        return Answers(self.cache_max_age, self.stale_if_error_s)
+        answers = Answers(self.cache_max_age, self.stale_if_error_s)
+        for key, user, age_s in self.kept.read():
+            answers.recall(key, user, age_s)
+        return answers
+
+    kept = Instance(Kept)
+
+    @default("kept")
+    def _default_kept(self) -> Kept:
+        path = os.environ.get("COURSEHUB_ANSWERS")
+        return Kept(Path(path) if path else None)
 
     line = Instance(Line)
 
@@ -64,7 +77,8 @@ class StandingHubOAuth(HubOAuth):
         self, url: str, api_token: str, cache_key: str | None = None, use_cache: bool = True
     ) -> dict[str, Any] | None:
         """Identify the user of a token, as the base class does; raise HTTPError 503 where nobody can."""
-        key = cache_key if use_cache and cache_key else ""
+        # By its hash, as it may stand in a file: a session's id is in the key.
+        key = hashlib.sha256(cache_key.encode()).hexdigest() if use_cache and cache_key else ""
         answer = self.answers.fresh(key)
         if answer is not None:
             return answer.user
@@ -106,8 +120,8 @@ class StandingHubOAuth(HubOAuth):
             raise HTTPError(500, f"Failed to check authorization: the hub answered {status}")
         else:
             user = json.loads(body)
-        if key:
-            self.answers.keep(key, user)
+        if key and self.answers.keep(key, user):
+            self.kept.write(self.answers.standing())
         return user
 
     async def ask_hub(self, method: str, url: str, api_token: str, body: str | None = None) -> tuple[int, str]:

@@ -32,10 +32,25 @@ class Answers:
         self._answers: dict[str, Answer] = {}
         self._swept = clock()
 
-    def keep(self, key: str, user: dict[str, Any] | None) -> None:
-        """Keep what the hub has just said."""
+    def keep(self, key: str, user: dict[str, Any] | None) -> bool:
+        """Keep what the hub has just said; tell whether that changes what stands."""
         self._sweep()
+        before = self._answers.get(key)
         self._answers[key] = Answer(user, self._clock())
+        return user is not None or (before is not None and before.user is not None)
+
+    def recall(self, key: str, user: dict[str, Any], age_s: float) -> None:
+        """Take in what stood before this process began, ``age_s`` seconds ago. It is not fresh: the hub is asked."""
+        self._answers[key] = Answer(user, self._clock() - max(age_s, self._fresh_s))
+
+    def standing(self) -> list[tuple[str, dict[str, Any], float]]:
+        """Return what stands: key, user and age in seconds."""
+        now = self._clock()
+        return [
+            (key, answer.user, now - answer.at)
+            for key, answer in self._answers.items()
+            if answer.user is not None and now - answer.at < self._stale_s
+        ]
 
     def fresh(self, key: str) -> Answer | None:
         """Return an answer that needs no other."""

@@ -6,6 +6,7 @@ Works with every image that has JupyterHub 5 or later in it: only what that need
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import os
 import random
@@ -64,6 +65,10 @@ class CourseServer(JupyterHubSingleUser):
         """Choose the identity provider, after the base class has chosen its own."""
         super().load_config_file()
         self.config.ServerApp.identity_provider_class = CourseIdentityProvider
+        # The same as long as the pod lives, and no longer. Jupyter Server's own is in a file of the container: one that
+        # is started anew would know no browser any more, whatever the hub said of it.
+        token = os.environ["JUPYTERHUB_API_TOKEN"].encode()
+        self.config.ServerApp.cookie_secret = hmac.digest(token, b"coursehub cookies", "sha256")
         self.serverapp.update_config(self.config)
 
     async def check_hub_version(self) -> None:

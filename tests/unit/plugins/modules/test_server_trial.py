@@ -9,6 +9,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors impor
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 from ansible_collections.coursehub.jupyterhub.plugins.modules import server_trial
 from coursehub_hub import server
+from traitlets.config import Config
 
 from tests.unit.plugins.api import Answer, Api, refused
 
@@ -34,7 +35,7 @@ def waiting(reason: str, message: str = "") -> Object:
 
 @pytest.fixture
 def trial(kube: Kube, api: Api) -> Callable[..., Object]:
-    api.put(CONFIG, {"metadata": {"name": "server"}})
+    api.put(CONFIG, {"metadata": {"name": "server"}, "data": {"__main__.py": "1"}})
 
     def run(status: Object, *, check: bool = False, **more: Any) -> Object:
         api.on_create = lambda path, item: api.put(path, {**item, "status": status}) and None
@@ -45,6 +46,8 @@ def trial(kube: Kube, api: Api) -> Callable[..., Object]:
             "memory_limit": "1Gi",
             "cpu": "50m",
             "cpu_limit": "2",
+            "pool": "",
+            "scheduler": "",
             "wait_timeout": 1,
             **more,
         }
@@ -60,8 +63,51 @@ def test_an_image_that_starts_is_tried_once(trial: Callable[..., Object], api: A
     assert POD not in api.objects
     assert trial({}) == {"changed": False}
     assert api.asked_for("POST") == [PODS]
-    # Another one is tried again.
-    assert trial(READY, image=f"{IMAGE}1")["changed"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"image": f"{IMAGE}1"},
+        {"memory": "128Mi"},
+        {"memory_limit": "512Mi"},
+        {"cpu": "10m"},
+        {"cpu_limit": "1"},
+        {"pool": "students"},
+        {"scheduler": "packing"},
+    ],
+)
+def test_another_server_is_tried_again(trial: Callable[..., Object], other: dict[str, str]) -> None:
+    assert trial(READY)["changed"]
+    assert trial(READY, **other)["changed"]
+    assert not trial(READY, **other)["changed"]
+
+
+def test_another_program_is_tried_again(trial: Callable[..., Object], api: Api) -> None:
+    assert trial(READY)["changed"]
+    api.objects[CONFIG]["data"]["__main__.py"] = "2"
+    assert trial(READY)["changed"]
+
+
+def test_it_runs_where_students_servers_do(trial: Callable[..., Object], api: Api) -> None:
+    values: dict[str, Any] = dict.fromkeys(("students_namespace", "image", "storage_class", "disk_size"), "")
+    values |= {
+        "memory": "1Gi",
+        "memory_limit": "1Gi",
+        "cpu": "1",
+        "cpu_limit": "1",
+        "start_timeout": 1,
+        "away_limit": 1,
+    }
+    c = Config()
+    server.apply(c, {**values, "pool": "students", "scheduler": "packing"})
+    trial(READY, pool="students", scheduler="packing")
+    (made,) = [request.body for request in api.asked if request.method == "POST"]
+    assert made is not None
+    assert made["spec"]["nodeSelector"] == c.KubeSpawner.node_selector
+    assert made["spec"]["tolerations"] == c.KubeSpawner.tolerations
+    assert made["spec"]["schedulerName"] == c.KubeSpawner.scheduler_name
+    assert made["spec"]["containers"][0]["imagePullPolicy"] == c.KubeSpawner.image_pull_policy
 
 
 @pytest.mark.parametrize(
@@ -118,5 +164,42 @@ def test_before_the_role_has_been_there(trial: Callable[..., Object], api: Api) 
     assert trial(READY, check=True) == {"changed": True}
 
 
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_pull_that_fails_is_tried_again_for_a_minute() -> None:
+    clock = Clock()
+    judge = _trial.Judge(clock)
+    failed, pause = ({"status": waiting(reason, "no such host")} for reason in ("ErrImagePull", "ImagePullBackOff"))
+    said = []
+    for later, pod in ((0, failed), (12, pause), (32, failed), (59, failed), (60, pause), (300, pause)):
+        clock.now = 1000 + later
+        said.append(judge(pod))
+    # After a minute too the next try may be under way, however long it takes; the next that fails decides.
+    assert said == [None] * 6
+    assert "no such host" in (judge(failed) or "")
+
+
+def test_a_pull_that_succeeds_after_all_is_forgiven() -> None:
+    clock = Clock()
+    judge = _trial.Judge(clock)
+    assert judge({"status": waiting("ErrImagePull")}) is None
+    clock.now += 70
+    assert judge({"status": waiting("ContainerCreating")}) is None
+    assert judge({"status": waiting("ErrImagePull")}) is None
+    assert judge({"status": READY}) == ""
+
+
 def test_it_is_what_the_hub_starts() -> None:
-    assert (_trial.SERVER, _trial.HOME, _trial.UID) == (server.SERVER, server.HOME, server.UID)
+    mine = (_trial.SERVER, _trial.HOME, _trial.UID, _trial.POOL, _trial.ANSWERS, _trial.ANSWERS_VOLUME)
+    theirs = (server.SERVER, server.HOME, server.UID, server.POOL, server.ANSWERS, server.ANSWERS_VOLUME)
+    assert mine == theirs
+
+
+@pytest.mark.parametrize("reason", ["InvalidImageName", "CreateContainerError"])
+def test_what_another_try_does_not_mend_is_a_verdict_at_once(reason: str) -> None:
+    assert reason in (_trial.Judge()({"status": waiting(reason)}) or "")

@@ -60,15 +60,24 @@ class Job:
         return self.state / state.folder_name(self.student)
 
 
-def run(job: Job, client: Client, report: Report, lists: Lists | None = None) -> str:
-    """Export one student; return ``complete``, or ``unchanged`` where there was nothing to do.
+@dataclass(frozen=True)
+class Exported:
+    """What it came to: ``complete``, or ``unchanged`` where there was nothing to do; and the list that Drive has then."""
+
+    outcome: str
+    list_md5: str
+
+
+def run(job: Job, client: Client, report: Report, lists: Lists | None = None) -> Exported:
+    """Export one student.
 
     ``lists`` is shared by students of one identity.
 
     Raises RefusedError, FailedError, OSError; what had been done by then is in the report and in the state.
     """
     with tree.top(job.source) as home, state.opened(job.own_state, job.student) as kept:
-        return _Export(job, Drive(client, job.student), kept, home, report).run(lists)
+        outcome = _Export(job, Drive(client, job.student), kept, home, report).run(lists)
+        return Exported(outcome, kept.md5)
 
 
 class _Export:

@@ -204,7 +204,8 @@ def _export(task: Task) -> Done:
         asked.new,
         asked.disk_uid,
     )
-    return export.run(job, task.client, task.report, task.lists), {}
+    done = export.run(job, task.client, task.report, task.lists)
+    return done.outcome, {"list_md5": done.list_md5}
 
 
 def _verify(task: Task) -> Done:

@@ -605,10 +605,26 @@ def test_the_bytes_of_a_day_are_counted_so_that_drive_need_not_refuse(drive: Emu
     for one in students:
         homework(one.home, 5)
         one.options = {"credentials": str(students[0].key)}
-    results = run(drive, tmp_path, "export", [one.values() for one in students], bytes_per_day=700)
+    # It leaves as much of the day as three of the others have; none of them is a hundredth of it.
+    (students[0].home / "0").write_bytes(bytes(49300))
+    values = [one.values() for one in students]
+    results = run(drive, tmp_path, "export", values, bytes_per_day=50000, threads=1)
     assert [results[one.name]["outcome"] for one in students] == ["paused", "paused"]
-    assert "uploadLimitExceeded (by our own count): 750 GB were sent today" in results["day-1"]["failed"]
-    assert (results["day-1"]["uploaded_files"], results["day-2"]["calls"]) == (3, 0)
+    assert "by our own count: this run's share of the bytes" in results["day-1"]["failed"]
+    assert (results["day-1"]["uploaded_files"], results["day-2"]["calls"]) == (4, 0)
+
+
+def test_a_file_that_no_day_has_room_for_is_named_and_nobody_waits_for_it(drive: Emulator, tmp_path: Path) -> None:
+    students = [Student(drive, tmp_path / name, name).enrol() for name in ("sparse-1", "sparse-2")]
+    for one in students:
+        homework(one.home, 5)
+        one.options = {"credentials": str(students[0].key)}
+    with (students[0].home / "sparse").open("wb") as file:
+        file.truncate(200 << 30)
+    results = run(drive, tmp_path, "export", [one.values() for one in students], bytes_per_day=100 << 30)
+    assert [results[one.name]["outcome"] for one in students] == ["complete", "complete"]
+    (problem,) = results["sparse-1"]["problems"]
+    assert "'sparse': 214748364800 bytes are more than" in problem
 
 
 def test_folders_below_the_hundredth_are_named(drive: Emulator, ada: Student) -> None:

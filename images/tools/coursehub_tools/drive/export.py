@@ -62,7 +62,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Exported:
-    """What it came to: ``complete``, or ``unchanged`` where there was nothing to do; and the list that Drive has then."""
+    """What it came to, ``complete``, or ``unchanged`` where there was nothing to do; and the list that Drive has."""
 
     outcome: str
     list_md5: str

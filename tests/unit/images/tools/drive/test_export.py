@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from coursehub_tools.drive import export, runs
 from coursehub_tools.drive.export import Exported, Job
+from coursehub_tools.drive.pacer import Rates
 from coursehub_tools.drive.report import Report
 
 from tests.unit.images.tools.drive import fake
@@ -37,3 +38,15 @@ def test_a_students_line_tells_the_list(tmp_path: Path, monkeypatch: pytest.Monk
     runs.all_of("export", [asked], runs.Where(), results)
     assert '"list_md5":"m1"' in (results / "ada.json").read_text(encoding="utf-8").replace(" ", "")
     assert "list_md5" not in Report("ada").result("failed")
+
+
+def test_a_file_that_is_too_large_for_a_day_is_named_and_the_others_go(tmp_path: Path) -> None:
+    cloud, one, report = Cloud(), job(tmp_path), Report("ada")
+    fake.home(one.source, a="1", z="2")
+    with (one.source / "sparse").open("wb") as file:
+        file.truncate(200 << 30)
+    done = fake.run(cloud, one, report, Rates(bytes_per_day=100 << 30))
+    assert done.outcome == "complete"
+    assert fake.listed(cloud, one) == ["a", "z"]
+    (problem,) = report.problems
+    assert problem.startswith("'sparse': 214748364800 bytes are more than is left of the day")

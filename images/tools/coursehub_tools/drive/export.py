@@ -174,16 +174,26 @@ class _Export:
             self._look()
             return
         settle(self._drive, self._state)
-        known = self._state.rows.get(("", MANIFEST)) or self._state.rows.get(("", FOLDER))
-        if self._job.look or (known is not None and not self._trusted(self._drive.get(known.id))):
+        if self._job.look or not self._is_as_left():
             self._look()
 
-    def _trusted(self, fact: Fact | None) -> bool:
-        return fact is not None and not fact.trashed and not self._foreign(fact.md5)
+    def _is_as_left(self) -> bool:
+        """Tell whether nobody else has exported since: what a run that was killed has left may be of long ago.
 
-    def _foreign(self, md5: str) -> bool:
-        """Tell whether the list in Drive is somebody else's. Ours may be newer there than here after a kill."""
-        return bool(md5) and not self._state.dirty and md5 != self._state.md5
+        Ours may be newer in Drive than here after a kill. Where we know of no list there may be one by now.
+        """
+        known, top = self._state.rows.get(("", MANIFEST)), self._state.rows.get(("", FOLDER))
+        if known is not None:
+            fact = self._there(known)
+            return fact is not None and fact.md5 in self._state.lists
+        if top is None or self._there(top) is None:
+            return False
+        shared = self._state.header.drive if self._state.header else self._shared()
+        return not any(True for _list in self._drive.lists_in(top.id, shared))
+
+    def _there(self, row: Row) -> Fact | None:
+        fact = self._drive.get(row.id)
+        return None if fact is None or fact.trashed else fact
 
     def _look(self) -> None:
         header = self._state.header
@@ -196,12 +206,13 @@ class _Export:
                 self._state.rebase(self._header("", shared), [])
             return
         there = look.listed(self._drive, found, top.id, self._state.folder)
-        if there is not None and there[0].student == self._job.student:
-            # Of two lists the one in Drive is the newer, unless ours has something that came after it.
-            known = known + there[1] if self._state.dirty else there[1] + known
+        if there is not None and there.header.student == self._job.student:
+            # Of two lists the one in Drive is the newer, unless it is ours and we have something that came after it.
+            ours = self._state.dirty and there.fact.md5 in self._state.lists
+            known = known + there.rows if ours else there.rows + known
             known = list({row.id or row.key: row for row in reversed(known)}.values())
-        rows = look.adopt(found, known, top.id)
-        self._state.rebase(self._header(top.id, shared), rows)
+        rows = look.adopt(found, known, top.id, there)
+        self._state.rebase(self._header(top.id, shared), rows, there.fact.md5 if there else "")
 
     def _shared(self) -> str:
         return look.shared_drive(self._drive, self._job.student, self._job.folder)
@@ -270,7 +281,7 @@ class _Export:
         rows = [one for one in rows if one.key not in (("", MANIFEST), ("", FOLDER))]
         rows += [Row("", FOLDER, id=header.top), row]
         path = self._state.folder / "new-manifest"
-        manifest.write(path, header, rows)
+        self._state.list_to_be(manifest.write(path, header, rows))
         with path.open("rb") as file:
             content = Content(file.fileno(), replace(row, size=path.stat().st_size), lambda: None)
             self._state.want(row)

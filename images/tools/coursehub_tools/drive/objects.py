@@ -114,6 +114,11 @@ class Drive:
         query = f"appProperties has {{ key='{ROLE}' and value='{MANIFEST}' }} and trashed = false"
         return map(_fact, self._list(drive, query, FIELDS))
 
+    def lists_in(self, top: str, drive: str) -> Iterator[Fact]:
+        """Yield the lists in an export's folder. Lists of Drive may be late by minutes. Raises RefusedError."""
+        role = f"appProperties has {{ key='{ROLE}' and value='{MANIFEST}' }}"
+        return map(_fact, self._list(drive, f"'{top}' in parents and {role} and trashed = false", FIELDS))
+
     def count(self, drive: str) -> int:
         """Return how many items a shared drive has, its bin included. Raises RefusedError."""
         return sum(1 for _file in self._list(drive, None, "id"))

@@ -13,7 +13,7 @@ from typing import Any
 from ..result import FailedError, Names, say, shown
 from . import look, names, parallel, state
 from .client import Client
-from .manifest import Header
+from .look import Listed
 from .objects import Drive, Fact
 from .rows import BUNDLE, FILE, FOLDER, MANIFEST, Row
 
@@ -41,8 +41,9 @@ class Job:
 def run(job: Job, client: Client) -> dict[str, Any]:
     """Verify an export. Raises RefusedError; FailedError with the result where it is not as it should be."""
     drive = Drive(client, job.student)
-    header, rows = look.exported(drive, job.student, job.folder, job.name or job.student, _known(job))
-    rows = [row for row in rows if row.in_drive and not row.gone and row.path]
+    there = look.exported(drive, job.student, job.folder, job.name or job.student, _known(job))
+    header = there.header
+    rows = [row for row in there.rows if row.in_drive and not row.gone and row.path]
     found = look.facts(drive, header.drive, rows)
     checked = {"missing": Names(), "differing": Names(), "moved": Names(), "unreadable": Names()}
     ids = {row.path: row.id for row in rows if row.kind == FOLDER} | {"": header.top}
@@ -66,7 +67,7 @@ def run(job: Job, client: Client) -> dict[str, Any]:
     }
     say(f"{shown(job.student)}: {result['verdict']}, {len(rows)} files and folders checked, {len(sample)} of them read")
     if bad:
-        _remember(job, found, header, rows)
+        _remember(job, found, there, rows)
         told = ", ".join(f"{kept.count} {name} (first '{kept.first[0]}')" for name, kept in bad.items())
         sentence = f"{shown(job.student)}: the export in Drive is not as its list says: {told}; export again"
         raise FailedError(sentence, result)
@@ -110,10 +111,11 @@ def _read(drive: Drive, rows: Sequence[Row], unreadable: Names, threads: int) ->
     parallel.each(read, rows, threads)
 
 
-def _remember(job: Job, found: dict[str, Fact], header: Header, rows: Sequence[Row]) -> None:
+def _remember(job: Job, found: dict[str, Fact], there: Listed, rows: Sequence[Row]) -> None:
     """Let the next export know what Drive really has."""
     if job.state is None:
         return
     with state.opened(job.state / state.folder_name(job.student), job.student) as kept:
         known = list(kept.rows.values()) or list(rows)
-        kept.rebase(replace(header, problems=[]), look.adopt(found, known, header.top))
+        adopted = look.adopt(found, known, there.header.top, there)
+        kept.rebase(replace(there.header, problems=[]), adopted, there.fact.md5)

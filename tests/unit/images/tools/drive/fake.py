@@ -31,7 +31,7 @@ class Cloud:
     facts: dict[str, Fact] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
-    cut: int = -1
+    cut: int = 0
     asked: list[str] = field(default_factory=list)
 
     def paths(self) -> list[str]:
@@ -64,7 +64,8 @@ class FakeDrive(Drive):
 
     def lists_in(self, top: str, drive: str) -> Iterator[Fact]:
         self._cloud.asked.append("lists_in")
-        return (fact for fact in self.all(drive) if fact.role == MANIFEST and fact.parent == top)
+        lists = [self._cloud.facts[one] for one in self._cloud.lists()]
+        return (fact for fact in lists if fact.parent == top and not fact.trashed)
 
     def new_id(self, expected: int) -> str:
         return f"id{next(self._cloud.numbers):03}"
@@ -85,14 +86,14 @@ class FakeDrive(Drive):
         return self._cloud.contents[file_id][start:end]
 
     def _write(self, fact: Fact, media: Any) -> Fact:
-        if self._cloud.cut == 0:
-            raise PowerCutError
-        self._cloud.cut -= 1
         if media is not None:
             data = media.getbytes(0, media.size())
             self._cloud.contents[fact.id] = data
             fact = replace(fact, md5=hashlib.md5(data, usedforsecurity=False).hexdigest(), size=len(data))
         self._cloud.facts[fact.id] = fact
+        self._cloud.cut -= 1
+        if self._cloud.cut == 0:
+            raise PowerCutError
         return fact
 
 
@@ -105,19 +106,19 @@ def run(cloud: Cloud, job: Job, report: Report | None = None, rates: Rates | Non
 
 
 def killed(cloud: Cloud, job: Job, writes: int) -> None:
-    """Export, and be killed after so many writes."""
+    """Export, and be killed after so many writes, before the answer of the last one has come."""
     cloud.cut = writes
     with suppress(PowerCutError):
         run(cloud, job)
         raise AssertionError("it came to its end before")
-    cloud.cut = -1
+    cloud.cut = 0
 
 
 def listed(cloud: Cloud, job: Job) -> list[str]:
     """Return the paths of the list that an import would use."""
     drive = FakeDrive(cloud, job.student, Rates())
-    _header, rows = look.exported(drive, job.student, job.folder, job.folder_name)
-    return sorted(row.path for row in rows if row.path and not row.gone)
+    there = look.exported(drive, job.student, job.folder, job.folder_name)
+    return sorted(row.path for row in there.rows if row.path and not row.gone)
 
 
 def home(folder: Path, **files: str) -> Path:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from coursehub_tools.drive import export, runs
+from coursehub_tools.drive import export, look, manifest, runs
 from coursehub_tools.drive.export import Exported, Job
 from coursehub_tools.drive.pacer import Rates
 from coursehub_tools.drive.report import Report
+from coursehub_tools.drive.rows import FILE, Row
 
 from tests.unit.images.tools.drive import fake
 from tests.unit.images.tools.drive.fake import Cloud
@@ -50,3 +53,95 @@ def test_a_file_that_is_too_large_for_a_day_is_named_and_the_others_go(tmp_path:
     assert fake.listed(cloud, one) == ["a", "z"]
     (problem,) = report.problems
     assert problem.startswith("'sparse': 214748364800 bytes are more than is left of the day")
+
+
+# The top, five files, the list: what a first export of these writes.
+FILES = {"a": "1", "b": "22", "c": "333", "d": "4444", "e": "55555"}
+WRITES = 7
+
+
+@pytest.mark.parametrize("writes", range(1, WRITES + 1))
+def test_what_a_killed_run_left_long_ago_is_not_believed(tmp_path: Path, writes: int) -> None:
+    """Another slot has exported the student since, as where ``concurrency`` was another for one run."""
+    cloud, first, other = Cloud(), job(tmp_path), job(tmp_path, "1")
+    fake.home(first.source, **FILES)
+    fake.killed(cloud, first, writes)
+    fake.home(first.source, f="666666")
+    fake.run(cloud, other)
+    fake.home(first.source, g="7777777")
+    fake.run(cloud, first)
+    see_each_once(cloud, first, [*FILES, "f", "g"])
+
+
+@pytest.mark.parametrize("writes", range(1, 5))
+def test_neither_is_it_after_a_first_export(tmp_path: Path, writes: int) -> None:
+    cloud, first, other = Cloud(), job(tmp_path), job(tmp_path, "1")
+    fake.home(first.source, a="1", b="22")
+    fake.run(cloud, first)
+    fake.home(first.source, a="11", c="333", d="4444")
+    fake.killed(cloud, first, writes)
+    fake.home(first.source, e="55555")
+    fake.run(cloud, other)
+    fake.run(cloud, first)
+    see_each_once(cloud, first, FILES)
+    assert cloud.contents[next(fact.id for fact in cloud.facts.values() if fact.name == "a")] == b"11"
+
+
+@pytest.mark.parametrize("writes", range(1, WRITES + 1))
+def test_what_a_killed_run_left_just_now_is_believed_without_a_look(tmp_path: Path, writes: int) -> None:
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, **FILES)
+    fake.killed(cloud, one, writes)
+    cloud.asked.clear()
+    fake.run(cloud, one)
+    assert "all" not in cloud.asked
+    see_each_once(cloud, one, FILES)
+
+
+def test_what_a_look_found_is_believed_by_the_run_after_a_kill(tmp_path: Path) -> None:
+    cloud, first, other = Cloud(), job(tmp_path), job(tmp_path, "1")
+    fake.home(first.source, a="1", b="22")
+    fake.run(cloud, first)
+    fake.run(cloud, other)
+    fake.home(first.source, **FILES)
+    fake.run(cloud, other)
+    fake.home(first.source, f="666666", g="7777777")
+    fake.killed(cloud, first, 1)
+    cloud.asked.clear()
+    fake.run(cloud, first)
+    assert "all" not in cloud.asked
+    see_each_once(cloud, first, [*FILES, "f", "g"])
+
+
+@pytest.mark.parametrize("newer", ["id000", "zzz"])
+def test_of_two_lists_the_one_that_was_taken_last_is_the_exports(tmp_path: Path, newer: str) -> None:
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, a="1")
+    next(cloud.numbers)
+    fake.run(cloud, one)
+    (older,) = cloud.lists()
+    fact = cloud.facts[older]
+    there = look.listed(fake.FakeDrive(cloud, "ada", Rates()), cloud.facts, fact.parent, tmp_path)
+    assert there is not None
+    path = tmp_path / "newer"
+    header = replace(there.header, taken="2100-01-01T00:00:00+00:00")
+    md5 = manifest.write(path, header, [*there.rows, Row("later", FILE, id="x")])
+    cloud.contents[newer] = path.read_bytes()
+    cloud.facts[newer] = replace(fact, id=newer, md5=md5, size=path.stat().st_size)
+    assert fake.listed(cloud, one) == ["a", "later"]
+    # The next one writes over it, and the older one never is the newest again.
+    fake.home(one.source, b="22")
+    fake.run(cloud, job(tmp_path, "1"))
+    assert cloud.contents[older] == there_bytes(there, tmp_path)
+    assert cloud.facts[newer].md5 != md5
+
+
+def there_bytes(there: look.Listed, folder: Path) -> bytes:
+    manifest.write(folder / "again", there.header, there.rows)
+    return (folder / "again").read_bytes()
+
+
+def see_each_once(cloud: Cloud, one: Job, files: Iterable[str]) -> None:
+    """See that Drive has each file once, and one list, which has all of them."""
+    assert cloud.paths() == sorted(["ada", f"ada/{manifest.NAME}", *(f"ada/{name}" for name in files)])
+    assert fake.listed(cloud, one) == sorted(files)

@@ -45,7 +45,8 @@ options:
     description: The VolumeSnapshotClass. Needed with V(fresh).
     type: str
   verify:
-    description: Whether each new export is proven afterwards, by the checksums that Drive tells and a sample of bytes.
+    description: Whether each new export is proven afterwards, by the checksums that Drive tells and the bytes of
+      a sample, other files each time.
     type: bool
     default: false
   look:

@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ _MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """Whose export is looked at, and how many of its files are read. ``seed`` chooses which.
+    """Whose export is looked at, and how many of its files are read. ``seed`` chooses which; empty, it is the time,
+    so that each run reads others. The result tells it, for a run that is to read the same ones.
 
     With ``state``, the folder of all students' states, what is found to be missing is exported again by the next run.
     """
@@ -52,7 +54,8 @@ def run(job: Job, client: Client) -> dict[str, Any]:
         if verdict:
             checked[verdict].add(row.path)
     good = [row for row in rows if row.kind in (FILE, BUNDLE) and not _verdict(row, found.get(row.id), ids)]
-    sample = _sample(good, job)
+    seed = job.seed or datetime.now(UTC).isoformat()
+    sample = _sample(good, job.sample, seed)
     _read(drive, sample, checked["unreadable"], job.threads)
     bad = {name: kept for name, kept in checked.items() if kept.count}
     result = {
@@ -61,6 +64,7 @@ def run(job: Job, client: Client) -> dict[str, Any]:
         "bytes": sum(row.size for row in rows),
         "sampled": len(sample),
         "sampled_bytes": sum(row.size for row in sample),
+        "seed": seed,
         **{name: kept.first for name, kept in checked.items()},
         **{f"{name}_count": kept.count for name, kept in checked.items()},
         "verdict": "failed" if bad else "proven",
@@ -92,9 +96,9 @@ def _verdict(row: Row, fact: Fact | None, ids: dict[str, str]) -> str:
     return "" if (fact.parent, fact.name) == (ids.get(names.parent(row.path)), row.name) else "moved"
 
 
-def _sample(rows: Sequence[Row], job: Job) -> list[Row]:
+def _sample(rows: Sequence[Row], most: int, seed: str) -> list[Row]:
     small = sorted((row for row in rows if row.size <= _MOST_BYTES), key=lambda row: row.key)
-    return random.Random(job.seed).sample(small, min(job.sample, len(small)))  # noqa: S311 - not for a secret
+    return random.Random(seed).sample(small, min(most, len(small)))  # noqa: S311 - not for a secret
 
 
 def _read(drive: Drive, rows: Sequence[Row], unreadable: Names, threads: int) -> None:

@@ -33,6 +33,7 @@ class Cloud:
     numbers: Iterator[int] = field(default_factory=count)
     cut: int = 0
     asked: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
 
     def paths(self) -> list[str]:
         """Return where everything is, below the folder of the export."""
@@ -83,6 +84,7 @@ class FakeDrive(Drive):
         return self._write(fact, media)
 
     def content(self, file_id: str, start: int, end: int) -> bytes:
+        self._cloud.read.append(file_id)
         return self._cloud.contents[file_id][start:end]
 
     def _write(self, fact: Fact, media: Any) -> Fact:

@@ -41,11 +41,11 @@ class Outcomes:
 
     def plan(self, disks: Mapping[str, _disks.Disk], shots: Mapping[str, _snapshots.Shot]) -> None:
         """Note what is to be done for each disk. One without a snapshot has its own still to be taken."""
-        look, verify = self._parameters["look"], self._parameters["verify"]
+        again = self._parameters["look"] or self._parameters["checksum"]
         for claim, disk in disks.items():
             account = self._accounts[claim]
             name = shots[claim].name if claim in shots else ""
-            done = _exports.steps(disk, name, self._shape(account), look=look, verify=verify)
+            done = _exports.steps(disk, name, self._shape(account), again=again, verify=self._parameters["verify"])
             self._outcomes[claim] = _exports.Outcome(
                 disk.student, claim, account.subject or account.secret, account.name, name, done
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import tree
-from ..result import FailedError, say, shown
+from ..result import FailedError, because, say, shown
 from . import arranging, bundle, known_disk, look, manifest, names, parallel, plan, scan, state, upload
 from .apply import Applying
 from .client import Client, RefusedError
@@ -50,6 +49,8 @@ class Job:
     # Whether this disk was never exported, as far as whoever runs this knows, and which one it is.
     new: bool = False
     disk_uid: str = ""
+    # Read each file and compare, also those that have the size and time that they had.
+    checksum: bool = False
 
     @property
     def folder_name(self) -> str:
@@ -89,6 +90,8 @@ class _Export:
         self._report = report
         # What has been read once is not read for another plan.
         self._read: dict[Row, Digest] = {}
+        # What could not be, by path, and why.
+        self._unread: dict[str, str] = {}
 
     def run(self, lists: Lists | None) -> str:
         found = self._scan()
@@ -239,15 +242,24 @@ class _Export:
         base = list(self._state.rows.values())
         bundled = bundle.choose(found.rows, base, self._job.bundle, self._job.writes_per_second)
         wanted = arranging.arrange(found.rows, bundled)
-        digests = self._digests(arranging.questions(base, wanted))
-        return plan.plan(base, wanted, digests, found.problems, prune=self._job.prune)
+        digests = self._digests(arranging.questions(base, wanted, checksum=self._job.checksum))
+        steps = plan.plan(base, wanted, digests, found.problems, prune=self._job.prune)
+        for row in steps.settled:
+            if row.kind == FILE and row.path in self._unread:
+                self._report.problem(row.path, f"{self._unread.pop(row.path)}: what was exported of it stays")
+        return steps
 
     def _digests(self, rows: Sequence[Row]) -> dict[str, Digest]:
         def read(row: Row) -> None:
-            # What can't be read is met again, and named, when it is to be sent.
-            with contextlib.suppress(OSError, scan.ChangedError), scan.opened(self._home, row) as file:
-                content = Content(file, row, lambda: scan.see_unchanged(file, row))
-                self._read[row] = upload.digest(content)
+            # What can't be read and is to be sent is met again then, and named.
+            try:
+                with scan.opened(self._home, row) as file:
+                    content = Content(file, row, lambda: scan.see_unchanged(file, row))
+                    self._read[row] = upload.digest(content)
+            except OSError as error:
+                self._unread[row.path] = f"it can't be read ({because(error)})"
+            except scan.ChangedError as error:
+                self._unread[row.path] = str(error)
 
         parallel.each(read, [row for row in rows if row not in self._read], self._job.threads)
         return {row.path: self._read[row] for row in rows if row in self._read}

@@ -31,6 +31,7 @@ PARAMETERS: Object = {
     "bundle": "auto",
     "prune": False,
     "look": False,
+    "checksum": False,
     "verify": True,
 }
 GOOD: Object = {"outcome": "complete", "files": 3, "bytes": 30, "calls": 5, "failed": ""}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -145,3 +146,54 @@ def see_each_once(cloud: Cloud, one: Job, files: Iterable[str]) -> None:
     """See that Drive has each file once, and one list, which has all of them."""
     assert cloud.paths() == sorted(["ada", f"ada/{manifest.NAME}", *(f"ada/{name}" for name in files)])
     assert fake.listed(cloud, one) == sorted(files)
+
+
+@pytest.mark.parametrize("bundled", ["never", "always"])
+def test_another_content_of_the_same_length_and_time_is_found_by_a_checksum(tmp_path: Path, bundled: str) -> None:
+    """An assignment that is unpacked again from a zip with fixed times, where only the answer differs."""
+    cloud, one = Cloud(), job(tmp_path, bundle=bundled)
+    for content in ("the answer is 41", "the answer is 42"):
+        for name in ("a", "b"):
+            fake.home(one.source / "work", **{name: content if name == "a" else "the same as ever"})
+            os.utime(one.source / "work" / name, ns=(1, 1_000_000_000))
+        os.utime(one.source / "work", ns=(1, 1_000_000_000))
+        if content.endswith("1"):
+            fake.run(cloud, one)
+    before = dict(cloud.contents)
+    assert fake.run(cloud, one).outcome == "unchanged"
+    careful = replace(one, checksum=True)
+    assert fake.run(cloud, careful).outcome == "complete"
+    (changed,) = (key for key, content in before.items() if cloud.contents[key] != content and key not in cloud.lists())
+    assert cloud.facts[changed].name == ("a" if bundled == "never" else "work.bundle.zip")
+    assert fake.run(cloud, careful).outcome == "unchanged"
+    # A file of its own, or what is in a bundle: each is the new one, by the list's checksum of it.
+    there = look.exported(fake.FakeDrive(cloud, "ada", Rates()), "ada", "", "ada")
+    (row,) = (row for row in there.rows if row.path == "work/a")
+    assert row.sha256 == hashlib.sha256(b"the answer is 42").hexdigest()
+
+
+def test_a_file_that_can_not_be_read_to_be_compared_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud, one = Cloud(), job(tmp_path, checksum=True)
+    fake.home(one.source, a="1")
+    fake.run(cloud, one)
+
+    def broken(*_words: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(export.upload, "digest", broken)
+    report = Report("ada")
+    assert fake.run(cloud, one, report).outcome == "unchanged"
+    assert report.problems == ["'a': it can't be read (Input/output error): what was exported of it stays"]
+
+
+def test_without_a_checksum_nothing_that_is_as_it_was_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, a="1", b="22")
+    fake.run(cloud, one)
+    read: list[str] = []
+    digest = export.upload.digest
+    monkeypatch.setattr(export.upload, "digest", lambda content: (read.append(content.row.path), digest(content))[1])
+    fake.run(cloud, one)
+    assert read == []
+    fake.run(cloud, replace(one, checksum=True))
+    assert sorted(read) == ["a", "b"]

@@ -10,13 +10,13 @@ from typing import Any
 
 from .. import tree
 from ..result import FailedError, because, say, shown
-from . import arranging, bundle, known_disk, look, manifest, names, parallel, plan, scan, state, upload
+from . import arranging, bundle, known_disk, look, manifest, names, parallel, plan, scan, state, turn, upload
 from .apply import Applying
 from .client import Client, RefusedError
 from .ignore import Ignore, student_lines
 from .lists import Lists
 from .manifest import Header
-from .objects import TOP, Drive, Fact
+from .objects import TOP, Drive
 from .reasons import Treatment
 from .report import Report
 from .rows import FILE, FOLDER, LINK, MANIFEST, Row
@@ -77,7 +77,8 @@ def run(job: Job, client: Client, report: Report, lists: Lists | None = None) ->
     Raises RefusedError, FailedError, OSError; what had been done by then is in the report and in the state.
     """
     with tree.top(job.source) as home, state.opened(job.own_state, job.student) as kept:
-        outcome = _Export(job, Drive(client, job.student), kept, home, report).run(lists)
+        drive = Drive(client, job.student, turn.of(kept.folder))
+        outcome = _Export(job, drive, kept, home, report).run(lists)
         return Exported(outcome, kept.md5)
 
 
@@ -183,20 +184,13 @@ class _Export:
     def _is_as_left(self) -> bool:
         """Tell whether nobody else has exported since: what a run that was killed has left may be of long ago.
 
-        Ours may be newer in Drive than here after a kill. Where we know of no list there may be one by now.
+        Ours may be newer in Drive than here after a kill.
         """
-        known, top = self._state.rows.get(("", MANIFEST)), self._state.rows.get(("", FOLDER))
-        if known is not None:
-            fact = self._there(known)
-            return fact is not None and fact.md5 in self._state.lists
-        if top is None or self._there(top) is None:
+        known = self._state.rows.get(("", MANIFEST)) or self._state.rows.get(("", FOLDER))
+        fact = self._drive.get(known.id) if known is not None else None
+        if known is None or fact is None or fact.trashed or fact.turn != self._drive.turn:
             return False
-        shared = self._state.header.drive if self._state.header else self._shared()
-        return not any(True for _list in self._drive.lists_in(top.id, shared))
-
-    def _there(self, row: Row) -> Fact | None:
-        fact = self._drive.get(row.id)
-        return None if fact is None or fact.trashed else fact
+        return known.kind == FOLDER or fact.md5 in self._state.lists
 
     def _look(self) -> None:
         header = self._state.header
@@ -216,6 +210,8 @@ class _Export:
             known = list({row.id or row.key: row for row in reversed(known)}.values())
         rows = look.adopt(found, known, top.id, there)
         self._state.rebase(self._header(top.id, shared), rows, there.fact.md5 if there else "")
+        # Before anything is made: whoever went on with it until now has to look from here on.
+        self._drive.take(there.fact if there else top)
 
     def _shared(self) -> str:
         return look.shared_drive(self._drive, self._job.student, self._job.folder)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from coursehub_tools import tree
-from coursehub_tools.drive import export, look, state
+from coursehub_tools.drive import export, look, state, turn
 from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.export import Exported, Job
-from coursehub_tools.drive.objects import FOLDER_TYPE, ROLE, STUDENT, Drive, Fact
+from coursehub_tools.drive.lists import Lists
+from coursehub_tools.drive.objects import FOLDER_TYPE, ROLE, STUDENT, TURN, Drive, Fact
 from coursehub_tools.drive.pacer import Pacer, Rates
 from coursehub_tools.drive.report import Report
 from coursehub_tools.drive.rows import MANIFEST
@@ -51,8 +52,8 @@ class Cloud:
 class FakeDrive(Drive):
     """One student's part of it, asked as the real one is."""
 
-    def __init__(self, cloud: Cloud, student: str, rates: Rates) -> None:
-        super().__init__(Client(None, Pacer(rates)), student)
+    def __init__(self, cloud: Cloud, student: str, rates: Rates, turn: str = "") -> None:
+        super().__init__(Client(None, Pacer(rates)), student, turn)
         self._cloud = cloud
 
     def get(self, file_id: str) -> Fact | None:
@@ -63,10 +64,9 @@ class FakeDrive(Drive):
         self._cloud.asked.append("all")
         return iter([fact for fact in self._cloud.facts.values() if not fact.trashed])
 
-    def lists_in(self, top: str, drive: str) -> Iterator[Fact]:
-        self._cloud.asked.append("lists_in")
-        lists = [self._cloud.facts[one] for one in self._cloud.lists()]
-        return (fact for fact in lists if fact.parent == top and not fact.trashed)
+    def lists(self, drive: str) -> Iterator[Fact]:
+        self._cloud.asked.append("lists")
+        return (self._cloud.facts[one] for one in self._cloud.lists())
 
     def new_id(self, expected: int) -> str:
         return f"id{next(self._cloud.numbers):03}"
@@ -75,12 +75,13 @@ class FakeDrive(Drive):
         assert body["id"] not in self._cloud.facts
         assert body["appProperties"][STUDENT] == self.student
         parent, folder = body.get("parents", [""])[0], body.get("mimeType") == FOLDER_TYPE
-        role = body["appProperties"][ROLE]
-        return self._write(Fact(body["id"], body["name"], parent, folder, "", 0, 0, False, "", role), media)
+        role, turn = body["appProperties"][ROLE], body["appProperties"].get(TURN, "")
+        return self._write(Fact(body["id"], body["name"], parent, folder, "", 0, 0, False, "", role, turn), media)
 
     def update(self, file_id: str, body: dict[str, Any], media: Any = None, **where: str) -> Fact:
         fact = self._cloud.facts[file_id]
         fact = replace(fact, name=body.get("name", fact.name), trashed=body.get("trashed", fact.trashed))
+        fact = replace(fact, turn=body.get("appProperties", {}).get(TURN, fact.turn))
         return self._write(fact, media)
 
     def content(self, file_id: str, start: int, end: int) -> bytes:
@@ -99,11 +100,13 @@ class FakeDrive(Drive):
         return fact
 
 
-def run(cloud: Cloud, job: Job, report: Report | None = None, rates: Rates | None = None) -> Exported:
+def run(
+    cloud: Cloud, job: Job, report: Report | None = None, rates: Rates | None = None, lists: Lists | None = None
+) -> Exported:
     """Export as ``export.run`` does, into this Drive."""
-    drive = FakeDrive(cloud, job.student, rates or Rates())
     with tree.top(job.source) as home, state.opened(job.own_state, job.student) as kept:
-        outcome = export._Export(job, drive, kept, home, report or Report(job.student)).run(None)
+        drive = FakeDrive(cloud, job.student, rates or Rates(), turn.of(kept.folder))
+        outcome = export._Export(job, drive, kept, home, report or Report(job.student)).run(lists)
         return Exported(outcome, kept.md5)
 
 

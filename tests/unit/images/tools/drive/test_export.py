@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from coursehub_tools.drive import export, look, manifest, runs
 from coursehub_tools.drive.export import Exported, Job
+from coursehub_tools.drive.lists import Lists
 from coursehub_tools.drive.pacer import Rates
 from coursehub_tools.drive.report import Report
 from coursehub_tools.drive.rows import FILE, Row
@@ -107,7 +108,8 @@ def test_what_a_look_found_is_believed_by_the_run_after_a_kill(tmp_path: Path) -
     fake.home(first.source, **FILES)
     fake.run(cloud, other)
     fake.home(first.source, f="666666", g="7777777")
-    fake.killed(cloud, first, 1)
+    # After the mark that it goes on with the export, and a file.
+    fake.killed(cloud, first, 2)
     cloud.asked.clear()
     fake.run(cloud, first)
     assert "all" not in cloud.asked
@@ -197,3 +199,39 @@ def test_without_a_checksum_nothing_that_is_as_it_was_is_read(tmp_path: Path, mo
     assert read == []
     fake.run(cloud, replace(one, checksum=True))
     assert sorted(read) == ["a", "b"]
+
+
+@pytest.mark.parametrize("before", [0, 2, 4])
+@pytest.mark.parametrize("writes", [1, 2, 4, 6])
+def test_neither_is_it_where_another_run_did_not_come_to_its_end_either(
+    tmp_path: Path, before: int, writes: int
+) -> None:
+    """No list tells of the other one then. ``before`` are the writes of the first run, none for one that ended."""
+    cloud, first, other = Cloud(), job(tmp_path), job(tmp_path, "1")
+    fake.home(first.source, a="1", b="22", c="333")
+    if before:
+        fake.killed(cloud, first, before)
+    else:
+        fake.run(cloud, first)
+    fake.home(first.source, d="4444", e="55555", f="666666", g="7777777", h="88888888")
+    fake.killed(cloud, other, writes)
+    fake.run(cloud, first)
+    see_each_once(cloud, first, "abcdefgh")
+
+
+def test_a_list_of_lists_says_that_another_state_went_on(tmp_path: Path) -> None:
+    cloud, first, other = Cloud(), job(tmp_path), job(tmp_path, "1")
+    fake.home(first.source, a="1")
+    fake.run(cloud, first)
+    cloud.asked.clear()
+    assert fake.run(cloud, first, lists=Lists()).outcome == "unchanged"
+    assert cloud.asked == ["lists"]
+    # Killed after its mark and another content, and then the home is as it was before.
+    times = (first.source / "a").stat().st_mtime_ns
+    fake.home(first.source, a="other")
+    fake.killed(cloud, other, 2)
+    fake.home(first.source, a="1")
+    os.utime(first.source / "a", ns=(1, times))
+    assert fake.run(cloud, first, lists=Lists()).outcome == "complete"
+    (content,) = (cloud.contents[fact.id] for fact in cloud.facts.values() if fact.name == "a")
+    assert content == b"1"

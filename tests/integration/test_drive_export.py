@@ -179,6 +179,26 @@ def test_the_state_may_be_lost_before_the_first_export_ends(ada: Student) -> Non
     assert ada.tree() == expected(ada.home)
 
 
+def test_two_states_that_were_both_stopped_half_way_make_nothing_twice(ada: Student) -> None:
+    homework(ada.home, 30)
+    ada.options = {"threads": 1}
+    states = [str(ada.place / f"state-{number}") for number in range(2)]
+    error = {"status": 403, "reason": "domainPolicy"}
+    for state in (*states, *states):
+        ada.drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=4, error=error)
+        assert ada.export(state=state)["outcome"] == "stopped"
+        ada.drive.admin("DELETE", "/faults")
+    for state in states:
+        ada.exported(state=state)
+        assert ada.tree() == expected(ada.home)
+        # The folder and the list of the export are no part of the home.
+        assert len(ada.files()) == len(expected(ada.home)) + 2
+        (ada.home / Path(state).name).write_text("more", encoding="utf-8")
+    assert ada.exported(state=states[0])["outcome"] == "complete"
+    assert ada.exported(state=states[0])["outcome"] == "unchanged"
+    assert len(ada.files()) == len(expected(ada.home)) + 2
+
+
 def test_lists_that_are_late_make_nothing_twice(ada: Student) -> None:
     homework(ada.home)
     ada.exported()

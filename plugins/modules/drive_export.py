@@ -86,7 +86,8 @@ options:
     type: float
     default: 2
   bytes_per_day:
-    description: What Drive takes of one account.
+    description: What Drive takes of one account. Jobs that share an account have a part of it each. A file that is
+      larger than that is named and left out.
     type: float
     default: 805306368000
   report:

@@ -40,6 +40,8 @@ CASES = {
     "redis_full": "Redis is full",
     "redis_away": "Redis is away for 2 min",
     "hub_node_stopped": "the hub's node stops",
+    "hub_and_redis_node_stopped": "the node of the hub and of Redis stops",
+    "hub_kubelet_stopped": "the kubelet of the hub's node stops; then the hub's pod is given up",
     "database_node_stopped": "the node of a database in the cluster stops",
     "student_node_stopped": "a student's node stops (the others' requests)",
     "api_away": "the API server is away for 3 min; a start is asked for",

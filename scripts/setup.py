@@ -27,7 +27,13 @@ LAB = {
     "newuidmap": "uidmap",
 }
 DOCKER_LAB = {"debootstrap": "debootstrap", "mkfs.btrfs": "btrfs-progs"}
-TESTS = {"chromium": "chromium", "chromedriver": "chromium-driver", "zstd": "zstd", "rclone": "rclone"}
+TESTS = {
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "zstd": "zstd",
+    "rclone": "rclone",
+    "/usr/lib/postgresql/15/bin/initdb": "postgresql-15",
+}
 
 
 def works(*command: str) -> bool:

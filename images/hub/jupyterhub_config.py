@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from coursehub_hub import settings
+from coursehub_hub.database_watch import watch
 
 settings.apply(
     # JupyterHub puts get_config among the names of the file that it runs.
@@ -14,3 +15,7 @@ settings.apply(
         os.environ.get("COURSEHUB_DATABASE_URL", ""),
     ),
 )
+
+# With PostgreSQL it has begun with the process, and also watches while the hub stands by.
+if not os.environ.get("COURSEHUB_DATABASE_URL"):
+    watch.start("")

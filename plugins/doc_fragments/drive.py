@@ -20,8 +20,9 @@ options:
     required: true
   credentials_secret:
     description:
-      - The Secret in O(namespace) with the service account's key as C(key.json). Needed but with V(consent), where each
-        student has a Secret of their own, V(drive-consent-alice), labelled C(coursehub.jupyterhub/drive-consent).
+      - The Secret in O(namespace) with the service account's key as C(key.json), or what stands for it with
+        O(workload_identity_audience). Needed but with V(consent), where each student has a Secret of their own,
+        V(drive-consent-alice), labelled C(coursehub.jupyterhub/drive-consent).
     type: str
   folder:
     description: The shared drive's id, or that of a folder. Needed with V(shared_drive). Without it exports are at the
@@ -39,6 +40,17 @@ options:
         semesters, that use one app want names of their own, as V(Algebra 2026 {student}).
     type: str
     default: "{student}"
+  workload_identity_audience:
+    description:
+      - Whom a token of the cluster is for that the Jobs' pods have in the place of a key, which is an audience that the
+        provider of a pool for workload identity federation takes, as
+        V(https://iam.googleapis.com/projects/7/locations/global/workloadIdentityPools/course/providers/cluster).
+      - Then C(key.json) in O(credentials_secret) is a credential configuration with a service account, as
+        C(gcloud iam workload-identity-pools create-cred-config) writes it for the file
+        C(/var/run/service-account/token). The token is that of the ServiceAccount V(drive-exporter) in O(namespace),
+        which the role makes. Not with V(consent).
+    type: str
+    default: ""
   project_units_per_minute:
     description: What Drive lets the whole Google Cloud project ask for.
     type: float
@@ -61,7 +73,8 @@ options:
     type: int
     default: 5
   concurrency:
-    description: Jobs at once. They share what Drive lets a project, and an identity, ask for.
+    description: Jobs at once. They share what Drive lets a project, and an identity, ask for. In an export those that
+      are left at the end go faster, a minute or so after others have ended.
     type: int
     default: 4
   priority_class:

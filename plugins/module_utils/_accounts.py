@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "default": "{student}"},
     "project_units_per_minute": {"type": "float", "default": 1_000_000},
     "identity_units_per_minute": {"type": "float", "default": 325_000},
+    "workload_identity_audience": {"type": "str", "default": ""},
     "api_address": {"type": "str", "default": ""},
 }
 
@@ -62,7 +63,8 @@ def consent_name(student: str) -> str:
 def check(parameters: Mapping[str, Any]) -> None:
     """Raise CoursehubError for parameters of which one wants another, before the cluster is asked for anything."""
     owner = parameters["owner"]
-    given = {name for name in ("credentials_secret", "folder", "subject") if parameters.get(name)}
+    named = ("credentials_secret", "folder", "subject", "workload_identity_audience")
+    given = {name for name in named if parameters.get(name)}
     needed = {
         SHARED_DRIVE: {"credentials_secret": "the Secret with the service account's key", "folder": "the drive's id"},
         DELEGATION: {
@@ -71,7 +73,7 @@ def check(parameters: Mapping[str, Any]) -> None:
         },
         CONSENT: {},
     }
-    unwanted = {SHARED_DRIVE: {"subject"}, DELEGATION: set(), CONSENT: {"credentials_secret", "subject"}}
+    unwanted = {SHARED_DRIVE: {"subject"}, DELEGATION: set(), CONSENT: {*named} - {"folder"}}
     for name, what in needed[owner].items():
         if name not in given:
             raise CoursehubError(f"owner {owner} needs {name}, {what}: set it")

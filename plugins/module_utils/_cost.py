@@ -25,8 +25,8 @@ GAP = timedelta(minutes=15)
 class Sample:
     """What was at a moment: nodes by type, the seats on them, who has a server and for which course.
 
-    ``waits`` are the seconds that each start took since the sample before. ``asked_mib`` is the memory that the servers
-    ask for together, ``used_mib`` what they have in use, where somebody looked.
+    ``waits`` are the seconds that each start took since the sample before, time in line with them. ``asked_mib`` is
+    the memory that the servers ask for together, ``used_mib`` what they have in use, where somebody looked.
     """
 
     at: datetime

@@ -40,6 +40,18 @@ def check_priority(course: _course.Course, name: str, jobs: int) -> None:
         )
 
 
+def check_account(course: _course.Course, audience: str) -> None:
+    """See that there is the account of which pods have a token in the place of a key, where that is asked for: without
+    it no pod of a Job would be made. Raises CoursehubError.
+    """
+    if audience and course.kube.get("v1", "ServiceAccount", _exporter.ACCOUNT, course.namespace) is None:
+        raise CoursehubError(
+            f"there is no ServiceAccount {_exporter.ACCOUNT} in {course.namespace}, which workload_identity_audience"
+            " wants: set coursehub_drive_export_workload_identity_audience in the inventory and run the playbook site,"
+            " which makes it"
+        )
+
+
 def secrets(course: _course.Course, accounts: Iterable[_accounts.Account]) -> tuple[dict[str, str], dict[str, str]]:
     """Return which Secrets of accounts are not there, and what is wrong with others, in sentences by Secret.
 

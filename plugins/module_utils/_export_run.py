@@ -17,6 +17,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
     _export_asking,
     _export_door,
     _export_outcomes,
+    _export_pace,
     _export_report,
     _export_slot,
     _export_tasks,
@@ -69,6 +70,7 @@ class Run:
         students = [disk.student for disk in state.choice.disks]
         accounts = _accounts.accounts(students, parameters, columns)
         _export_door.check_priority(self._course, parameters["priority_class"], parameters["concurrency"])
+        _export_door.check_account(self._course, parameters["workload_identity_audience"])
         disks, without_consent, problems = _export_door.with_credentials(
             self._course, parameters, state.choice.disks, accounts
         )
@@ -109,9 +111,11 @@ class Run:
         )
         # Fewer slots with work than may run at once: each goes faster.
         at_once = min(self._parameters["concurrency"], len(slots))
-        rates = _slots.share(_slots.rates(self._parameters), at_once, [accounts[claim].identity for claim in disks])
+        identities = [accounts[claim].identity for claim in disks]
+        shares = _slots.Shares(_slots.rates(self._parameters), at_once, identities)
+        pace = _export_pace.Pace(self._course, exporter, shares, len(slots))
         new = {claim: disk.uid for claim, disk in disks.items() if not disk.drive_export}
-        tasks = _export_tasks.Tasks(self._parameters, accounts, new, rates)
+        tasks = _export_tasks.Tasks(self._parameters, accounts, new, pace.first, pace.key)
         _export_asking.let_in(self._course, exporter.jobs, tasks, outcomes, disks, at_once)
         good, items_left = outcomes.good(disks), None
         if good and self._parameters["owner"] == _accounts.SHARED_DRIVE:
@@ -119,8 +123,15 @@ class Run:
         taken = self._take([disk for disk in todo.fresh if disk.claim in good], outcomes, state)
         work = _export_slot.Work(self._course, exporter, tasks, outcomes, disks, {**todo.shots, **taken})
         left = {slot: outcomes.good(claims) for slot, claims in slots.items()}
-        with self._course.progress.phase("exporting homes", sum(map(len, left.values()))) as phase:
-            _results, errors = _bulk.each(left, lambda slot: work.do(slot, left[slot], phase), at_once)
+        with pace, self._course.progress.phase("exporting homes", sum(map(len, left.values()))) as phase:
+
+            def one(slot: _slots.Slot) -> None:
+                try:
+                    work.do(slot, left[slot], phase)
+                finally:
+                    pace.ended(slot)
+
+            _results, errors = _bulk.each(left, one, at_once)
         for slot, error in errors.items():
             outcomes.fail_others(left[slot], error)
         exporter.disks.forget_volumes()

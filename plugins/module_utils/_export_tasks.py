@@ -19,6 +19,8 @@ class Tasks:
     accounts: Mapping[str, _accounts.Account]
     new: Mapping[str, str]
     rates: _slots.Rates
+    # What in the run's ConfigMap says what the rates have become.
+    pace: str = ""
 
     def task(
         self, name: str, command: str, claims: Sequence[str], state: str = "", clones: Mapping[str, str] | None = None
@@ -28,4 +30,7 @@ class Tasks:
         people = [_exporter.Person(self.accounts[one], disks.get(one, ""), self.new.get(one)) for one in claims]
         common = _exporter.common(self.parameters, self.rates)
         address, priority = self.parameters["api_address"], self.parameters["priority_class"]
-        return _exporter.Task(name, command, people, common, state, address, priority)
+        # What has no state asks before the slots are begun, and is no part of one.
+        pace = self.pace if state else ""
+        audience = self.parameters["workload_identity_audience"]
+        return _exporter.Task(name, command, people, common, state, address, priority, pace, audience)

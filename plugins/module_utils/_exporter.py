@@ -35,6 +35,12 @@ MEMORY = "512Mi"
 ASKING_S = "60"
 # The ResourceQuota that the role makes for the Jobs' pods.
 QUOTA = "drive-export"
+# The account that the pods have where a token of the cluster stands for a key. It has no right in the cluster.
+ACCOUNT = "drive-exporter"
+# Where Google's documents have that token, and the exporter looks for it. The kubelet writes it anew in good time.
+TOKEN_FOLDER, TOKEN_S = "/var/run/service-account", 3600
+# The ConfigMap with the rates of each Job of the run that there is, and the file that the pods have it as.
+PACE, PACE_FILE = "drive-pace", "rates.json"
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 CONTAINER = "exporter"
 # How often a pod that died is followed by another one, after 10 s, 20 s, 40 s and so on.
@@ -73,6 +79,10 @@ class Task:
     state: str = ""
     api_address: str = ""
     priority_class: str = ""
+    # What in the ConfigMap is of this run. What an earlier run has left there is no pace of this one.
+    pace: str = ""
+    # Whom the token of the cluster is for that the pod has in the place of a key, empty where there is a key.
+    audience: str = ""
 
 
 def check(parameters: Mapping[str, Any]) -> None:
@@ -105,7 +115,8 @@ def request(task: Task) -> Object:
         }
         for number, person in enumerate(task.people)
     ]
-    return {**task.common, **({"state": "/state"} if task.state else {}), "students": students}
+    pace = {"pace": f"/pace/{PACE_FILE}"} if task.pace else {}
+    return {**task.common, **({"state": "/state"} if task.state else {}), **pace, "students": students}
 
 
 def key_files(task: Task) -> dict[str, str]:
@@ -146,6 +157,7 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
     }
     pod = {
         "restartPolicy": "Never",
+        **({"serviceAccountName": ACCOUNT} if task.audience else {}),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
@@ -203,6 +215,15 @@ def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
     if task.state:
         mounts.append({"name": "state", "mountPath": "/state"})
         volumes.append({"name": "state", "persistentVolumeClaim": {"claimName": task.state}})
+    if task.audience:
+        source = {"audience": task.audience, "expirationSeconds": TOKEN_S, "path": "token"}
+        mounts.append({"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True})
+        volumes.append({"name": "token", "projected": {"sources": [{"serviceAccountToken": source}]}})
+    if task.pace:
+        # Optional: without it the Job has its share of the request, and need not wait for anything.
+        items = [{"key": task.pace, "path": PACE_FILE}]
+        mounts.append({"name": "pace", "mountPath": "/pace", "readOnly": True})
+        volumes.append({"name": "pace", "configMap": {"name": PACE, "items": items, "optional": True}})
     return mounts, volumes
 
 
@@ -239,6 +260,17 @@ def without_claim(volumes: Iterable[Object], namespace: str, claims: Collection[
         if ours and kept and holder.get("uid") not in claims:
             found.append(str(item["metadata"]["name"]))
     return found
+
+
+def pace_map(namespace: str, key: str, rates: _slots.Rates) -> Object:
+    """Return the ConfigMap with what each Job may ask Drive for. Not of the day's bytes: some are sent already."""
+    told = {name: value for name, value in asdict(rates).items() if name != "bytes_per_day"}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": PACE, "namespace": namespace, "labels": {**MANAGED_BY}},
+        "data": {key: json.dumps(told, sort_keys=True)},
+    }
 
 
 def state_claim(slot: _slots.Slot, namespace: str, storage_class: str, node: str) -> Object:

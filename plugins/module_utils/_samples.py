@@ -45,6 +45,7 @@ MOST = 1 << 20
 TYPE = "node.kubernetes.io/instance-type"
 STUDENT = "hub.jupyter.org/username"
 COURSE = "coursehub.jupyterhub/course"
+ASKED = "coursehub.jupyterhub/asked"
 _KEY = "samples.xz"
 # A line of 1000 students is as long as the 32 KB that zlib looks back, so it would be kept whole each time. Here some
 # thirty of them fit, and the next one repeats nearly all of it.
@@ -71,7 +72,8 @@ def take(
     """Return what is now: the pool's ``nodes``, the core's as so many of the same machine, and students' ``servers``.
 
     A server is of the course of its pod's label, else of ``course``. ``last`` is when the last sample was taken: starts
-    since then are told of, all times a little back.
+    since then are told of, all times a little back. A start took from when the hub was asked for it, also while its
+    student stood in line; of a pod that does not say so, from when it was made.
     """
     types: dict[str, int] = {machine.name: core_nodes}
     held = 0
@@ -86,12 +88,14 @@ def take(
         if pod.get("status", {}).get("phase") != "Running":
             continue
         metadata = pod["metadata"]
-        student = (metadata.get("annotations") or {}).get(STUDENT, metadata["name"])
+        annotations = metadata.get("annotations") or {}
+        student = annotations.get(STUDENT, metadata["name"])
         there[student] = (metadata.get("labels") or {}).get(COURSE, course)
         asked += sum(_memory(container) for container in pod["spec"].get("containers", []))
         ran = _ran(pod)
         if ran and since < ran <= until:
-            waits.append((ran - datetime.fromisoformat(metadata["creationTimestamp"])).total_seconds())
+            begun = _kept.moment(annotations.get(ASKED)) or datetime.fromisoformat(metadata["creationTimestamp"])
+            waits.append((ran - begun).total_seconds())
     return _cost.Sample(
         now, types, held * seats_per_node, there, tuple(max(0.0, one) for one in waits), asked >> 20, used_mib
     )

@@ -88,3 +88,20 @@ def share(rates: Rates, jobs: int, identities: Iterable[object]) -> Rates:
         rates.writes_per_second / shared,
         rates.bytes_per_day / shared,
     )
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What each Job of a run may ask Drive for. The students have these identities, one each."""
+
+    whole: Rates
+    at_once: int
+    identities: Sequence[object]
+
+    def each(self, left: int) -> Rates:
+        """Return one Job's rates while so many lines of Jobs have not come to their end.
+
+        No more Jobs than that are at work, and no more than may run at once. So with fewer lines the shares become
+        larger, and all together are never more than the whole.
+        """
+        return share(self.whole, max(1, min(self.at_once, left)), self.identities)

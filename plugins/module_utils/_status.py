@@ -27,6 +27,11 @@ UNPACKED_LATE = timedelta(minutes=10)
 # A server that runs for so long has kept its node over a night.
 HELD = timedelta(hours=24)
 
+# As the hub's image has it in coursehub_hub/database_watch/verdict.py.
+NOT_WRITABLE = "DatabaseNotWritable"
+_DATABASE_REASONS = (NOT_WRITABLE, "DatabaseWritable")
+HUB_EVENTS = "app.kubernetes.io/name=hub"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -104,6 +109,22 @@ def add_own_disks(report: Report, claims: Sequence[Object], used_bytes: Mapping[
                 else ""
             ),
         )
+
+
+def add_database(report: Report, events: Sequence[Object], pods: Sequence[Object]) -> None:
+    """Report a database that can't be written to, as the newest Event of a hub that is there says.
+
+    Nothing is said where it can be: of that the address tells. What a pod said that is gone is over.
+    """
+    there = {pod["metadata"].get("uid") for pod in pods}
+    own = [
+        event
+        for event in events
+        if event.get("reason") in _DATABASE_REASONS and event.get("involvedObject", {}).get("uid") in there
+    ]
+    newest = max(own, key=lambda event: str(event.get("lastTimestamp") or ""), default=None)
+    if newest is not None and newest["reason"] == NOT_WRITABLE:
+        report.add("hub's database", False, str(newest.get("message", "")))
 
 
 def add_seats(report: Report, record: Object | None, placeholders: Sequence[Object], now: datetime) -> None:

@@ -31,8 +31,8 @@ options:
     description:
       - A file with one sample a line, as JSON, in the place of those in a cluster. C(at) is a time with its zone,
         C(nodes) how many there are of each type, C(seats) how many servers they hold, C(servers) the course of each
-        student who has one. It may have C(waits), the seconds that each start took since the sample before,
-        C(asked_mib) and C(used_mib), the memory that servers ask for and have in use.
+        student who has one. It may have C(waits), the seconds that each start took since the sample before, from when
+        its student asked, C(asked_mib) and C(used_mib), the memory that servers ask for and have in use.
       - A sample holds until the next one. Of more than a quarter of an hour without one nothing is counted.
     type: path
   since:

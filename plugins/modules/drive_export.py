@@ -86,8 +86,9 @@ options:
     type: float
     default: 2
   bytes_per_day:
-    description: What Drive takes of one account. Jobs that share an account have a part of it each. A file that is
-      larger than that is named and left out.
+    description: What Drive takes of one account. It is divided by the Jobs at once that have students of the account,
+      and stays so when some of them have ended; each Job counts anew. A file that is larger than such a part is named
+      and left out.
     type: float
     default: 805306368000
   report:

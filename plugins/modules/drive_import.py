@@ -160,6 +160,7 @@ class Run:
         columns = _disks.read_lines(roster, sorted(self._wanted_columns)) if roster else {}
         accounts = _accounts.accounts(disks, parameters, columns)
         _export_door.check_priority(self._course, parameters["priority_class"], parameters["concurrency"])
+        _export_door.check_account(self._course, parameters["workload_identity_audience"])
         absent, wrong = _export_door.secrets(self._course, accounts.values())
         if absent or wrong:
             no_key = [f"{why}: put what Google gave you there" for why in absent.values()]
@@ -246,6 +247,7 @@ class Run:
                 common,
                 api_address=parameters["api_address"],
                 priority_class=parameters["priority_class"],
+                audience=parameters["workload_identity_audience"],
             )
             told = exporter.jobs.run(task)
             for student in good:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
@@ -68,6 +69,34 @@ class Cluster:
                 tty=False,
             )
         )
+
+    @contextmanager
+    def following(self, pod: str, namespace: str, *command: str) -> Iterator[Iterator[str]]:
+        """Run a command in a pod; yield the lines that it says, as they come, until the block ends."""
+        # Of its own: while it begins, another thread's requests by the same client would become websockets too.
+        api = config.new_client_from_config(config_file=self._kubeconfig, context=self._context)
+        said = stream(
+            client.CoreV1Api(api).connect_get_namespaced_pod_exec,
+            pod,
+            namespace,
+            command=list(command),
+            stdout=True,
+            stderr=True,
+            stdin=False,
+            tty=False,
+            _preload_content=False,
+        )
+
+        def lines() -> Iterator[str]:
+            while said.is_open():
+                line = said.readline_stdout(timeout=1)
+                if line is not None:
+                    yield str(line)
+
+        try:
+            yield lines()
+        finally:
+            said.close()
 
     def apply(self, item: Object) -> Object:
         metadata = item["metadata"]

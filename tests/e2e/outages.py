@@ -59,6 +59,16 @@ def without_api_server(cluster: Cluster, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
+def without_kubelet(node: str) -> Iterator[None]:
+    """Stop a node's kubelet; all that runs on the node runs on. At the end the kubelet is back."""
+    engine("exec", node, "systemctl", "stop", "kubelet")
+    try:
+        yield
+    finally:
+        engine("exec", node, "systemctl", "start", "kubelet")
+
+
+@contextmanager
 def stopped(node: str) -> Iterator[None]:
     """Stop a node without a word, as when its machine loses power; at the end all on it goes on where it was."""
     # Frozen alone it would still take connections: its kernel is this machine's. A queue of one byte lets nothing out.

@@ -32,7 +32,7 @@ class Line:
             raise
 
     def leave(self, who: Hashable) -> None:
-        """Make room, at the end of a start or without one."""
+        """Make room, at the end of a start or before; nothing for who is not there."""
         self._starting.discard(who)
         while self._waiting and len(self._starting) < self._seats:
             following = next(iter(self._waiting))

@@ -22,6 +22,10 @@ from jupyterhub_traefik_proxy.redis import TraefikRedisProxy
 CHECK_S = 2
 # How often all routes are compared with what the hub knows. JupyterHub does so every 300 s, when it notes activity.
 COMPARE_S = 30
+# How long a hub that starts waits for Redis. The client itself tries for more than a minute, and the kubelet ends a hub
+# that does not listen by then.
+ANSWER_S = 2
+NEVER = float("-inf")
 # How often traefik is told at most to read the routes. At 1000 of them that takes it 0.2 s.
 TELL_S = 0.5
 # Keys of Redis read in one step. Its own default of 10 is 1100 steps for 1000 routes.
@@ -55,11 +59,38 @@ class CourseProxy(TraefikRedisProxy):
     def _mark(self) -> str:
         return f"{self.kv_jupyterhub_prefix}/{MARK}"
 
+    async def get_all_routes(self) -> dict[str, Any]:
+        """Return the routes in Redis; none where a hub starts while it is away, since it does not listen before."""
+        if self._keeper is None and not await self._redis_answers():
+            return {}
+        routes: dict[str, Any] = await super().get_all_routes()
+        return routes
+
     async def check_routes(self, *arguments: Any, **named: Any) -> None:
-        """Compare the routes with what the hub knows, as the base class does. From the first time on, keep them."""
-        await super().check_routes(*arguments, **named)
-        if self._keeper is None:
-            self._keeper = asyncio.ensure_future(self._keep())
+        """Compare the routes with what the hub knows, as the base class does. From the first time on, keep them.
+
+        The first time, a Redis that is away is left to who keeps them: students are sent to a hub that listens.
+        """
+        if self._keeper is not None:
+            await super().check_routes(*arguments, **named)
+        elif await self._redis_answers():
+            await super().check_routes(*arguments, **named)
+            self._begin_to_keep(time.monotonic())
+        else:
+            self.log.warning("Redis does not answer: the hub works without, and compares the routes when it is back")
+            self._begin_to_keep(NEVER)
+
+    def _begin_to_keep(self, compared: float) -> None:
+        self._keeper = self._keeper or asyncio.ensure_future(self._keep(compared))
+
+    async def _redis_answers(self) -> bool:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self.redis.exists(self._mark)
+        # Whatever it is: it is told when the routes can't be kept.
+        except Exception:
+            return False
+        return True
 
     async def _kv_atomic_set(self, to_set: dict[str, str]) -> None:
         pairs = [word for pair in to_set.items() for word in pair]
@@ -93,10 +124,9 @@ class CourseProxy(TraefikRedisProxy):
                 self.log.warning("The proxies can't be told of new routes: %s", error)
             await asyncio.sleep(TELL_S)
 
-    async def _keep(self) -> None:
+    async def _keep(self, compared: float) -> None:
         """Write all routes whenever they were lost, and single ones that differ. Ends with the hub."""
         well = True
-        compared = time.monotonic()
         while True:
             await asyncio.sleep(CHECK_S)
             try:
@@ -114,6 +144,8 @@ class CourseProxy(TraefikRedisProxy):
                 if well:
                     self.log.error("The routes can't be kept: %s. Those that the proxy has stay.", error)
                 well = False
+                # What changed meanwhile is written as soon as it can be.
+                compared = NEVER
             else:
                 well = True
 

@@ -12,6 +12,15 @@ from .culler import notice, rules
 
 # By this name another hub finds in the database what is left of this one.
 APPLICATION = "coursehub-hub"
+SQLITE_FILE = Path("/srv/hub/jupyterhub.sqlite")
+# A database whose node is gone is noticed in seconds.
+PATIENCE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 @dataclass(frozen=True)
@@ -42,20 +51,10 @@ def _database(c: Any, url: str) -> None:
     # A hub of a newer version brings the tables up to date when it starts.
     c.JupyterHub.upgrade_db = True
     if not url:
-        c.JupyterHub.db_url = "sqlite:////srv/hub/jupyterhub.sqlite"
+        c.JupyterHub.db_url = f"sqlite:///{SQLITE_FILE}"
         return
     c.JupyterHub.db_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    c.JupyterHub.db_kwargs = {
-        # A database whose node is gone is noticed in seconds.
-        "connect_args": {
-            "application_name": APPLICATION,
-            "connect_timeout": 5,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 10_000,
-        }
-    }
+    c.JupyterHub.db_kwargs = {"connect_args": {"application_name": APPLICATION, **PATIENCE}}
 
 
 def apply(c: Any, settings: Settings) -> None:

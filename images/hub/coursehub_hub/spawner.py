@@ -9,6 +9,8 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from jupyterhub.utils import maybe_future
@@ -17,6 +19,7 @@ from traitlets import Dict, Integer, Unicode
 
 from . import unfinished
 from .culler import notice, rules
+from .events import ByPod
 from .failures import STUDENTS, Failures, NoRoomError, has_no_room
 from .line import Line
 from .patience import patiently, waited_since
@@ -26,8 +29,14 @@ FULL_MESSAGE = (
     " need, or ask the staff for more room."
 )
 WAITING_MESSAGE = "Many servers start just now. You are number {place} in line; this page tells when it is your turn."
+NODE_MESSAGE = (
+    "Your server waits for a machine that has room for it. A new one takes a few minutes to start; this page goes on by"
+    " itself."
+)
 # Of a server's pod: what servers cost is told by it.
 COURSE = "coursehub.jupyterhub/course"
+# Of a server's pod: when its student asked for it. How long students wait is told by it.
+ASKED = "coursehub.jupyterhub/asked"
 # How much earlier than its own time limit a start may be cancelled by JupyterHub's, which begins before.
 CANCELLED_S = 15
 # How often the page tells a student's place.
@@ -86,6 +95,8 @@ class CourseSpawner(KubeSpawner):
     # One for the hub, whichever server starts first.
     _line: Line | None = None
     failures = Failures()
+    by_pod = ByPod()
+    _asked = ""
 
     @property
     def line(self) -> Line:
@@ -96,6 +107,7 @@ class CourseSpawner(KubeSpawner):
 
     async def run_pre_spawn_hook(self) -> None:
         """Wait for one's turn, which the start's time limit does not count; then prepare."""
+        self._asked = datetime.now(UTC).isoformat(timespec="seconds")
         await self.line.enter(self)
         try:
             await maybe_future(super().run_pre_spawn_hook())
@@ -104,7 +116,10 @@ class CourseSpawner(KubeSpawner):
             raise
 
     async def start(self) -> Any:
-        """Start the server; then it is the next one's turn. Raises NoRoomError where it got no node in its time."""
+        """Start the server; then, at the latest, it is the next one's turn.
+
+        Raises NoRoomError where it got no node in its time.
+        """
         begun = time.monotonic()
         self.failures.begin()
         try:
@@ -143,12 +158,26 @@ class CourseSpawner(KubeSpawner):
         return str(await super().get_url())
 
     async def get_pod_manifest(self) -> Any:
-        """Return the pod as KubeSpawner makes it, with its course: of several groups' the first one's, by name."""
+        """Return the pod as KubeSpawner makes it, with when it was asked for, and its course: of several groups' the
+        first one's, by name.
+        """
         pod = await super().get_pod_manifest()
+        if self._asked:
+            pod.metadata.annotations[ASKED] = self._asked
         course = next((self.courses[group] for group in sorted(self._groups()) if group in self.courses), "")
         if course:
             pod.metadata.labels[COURSE] = course
         return pod
+
+    def is_pod_running(self, pod: Any) -> bool:
+        """Tell whether a start has come to its end, as KubeSpawner asks while it waits.
+
+        One that finds no node gives its place in line back: it is no work for the hub, and the next one may have room,
+        or is to be ordered for too. Whoever orders nodes else sees no more pods than there are places.
+        """
+        if has_no_room(pod):
+            self.line.leave(self)
+        return bool(super().is_pod_running(pod))
 
     def _groups(self) -> list[str]:
         return [group.name for group in self.user.groups]
@@ -182,6 +211,12 @@ class CourseSpawner(KubeSpawner):
         more = {"request_timeout": WATCH_TIMEOUT_S, **more}
         return await super()._start_reflector(kind, enduring(reflector_class), replace, **more)
 
+    @property
+    def event_reflector(self) -> Any:
+        """The watch of events, as far as they are this pod's; None before it is begun."""
+        watch = super().event_reflector
+        return watch and SimpleNamespace(events=self.by_pod.of(self.pod_name, watch))
+
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Yield what the page says while the server starts."""
         while place := self.line.place(self):
@@ -192,4 +227,11 @@ class CourseSpawner(KubeSpawner):
         if self.disk_is_full:
             yield {"progress": 1, "message": FULL_MESSAGE}
         async for event in super().progress():
-            yield event
+            if not self._has_no_room():
+                yield event
+                continue
+            # The scheduler's and the engine's own words are for the staff. KubeSpawner's, without an event, say that it
+            # takes longer than expected, which it does not.
+            if "raw_event" in event:
+                yield event
+            yield {**event, "message": NODE_MESSAGE}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -107,6 +108,13 @@ class Drive:
         """Return how often a method was called since the counters were reset."""
         rows = self.admin("GET", "/counters")["calls"]
         return sum(row["count"] for row in rows if row["method"] == method)
+
+    def answered(self) -> dict[tuple[int, str], int]:
+        """Return how many answers had each status and reason since the counters were reset; 499 is one cut off."""
+        found: Counter[tuple[int, str]] = Counter()
+        for row in self.admin("GET", "/counters")["answers"]:
+            found[row["status"], row["reason"]] += row["count"]
+        return found
 
     def received(self, student: str) -> int:
         """Return how many bytes of contents came from a student since the counters were reset."""

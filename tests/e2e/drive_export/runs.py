@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _exporter, _exporter_pods
 
 from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.drive_export.drive import Drive
@@ -16,12 +18,20 @@ from tests.e2e.playbook import start
 Object = dict[str, Any]
 EXPORTER = "coursehub.jupyterhub/exporter"
 CLAIM = ("v1", "PersistentVolumeClaim")
+# The words and the variables of every process of a pod.
+_PROCESSES = """
+import contextlib, glob
+for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(path, "rb") as file:
+        print(path, file.read().replace(bytes(1), b" ").decode("utf-8", "replace"))
+"""
 
 
 def nothing_left_over(cluster: Cluster) -> None:
-    """Check that no Job of the exporter is there, no pod of one, no clone, and no volume of a clone."""
+    """Check that no Job of the exporter is there, no pod of one, no pace, no clone, and no volume of a clone."""
     assert cluster.kube.list("batch/v1", "Job", STUDENTS, labelSelector=EXPORTER) == []
     assert cluster.kube.list(*CLAIM, STUDENTS, labelSelector="coursehub.jupyterhub/drive=clone") == []
+    assert cluster.kube.get("v1", "ConfigMap", _exporter.PACE, STUDENTS) is None
     cluster.wait("v1", "Pod", STUDENTS, lambda pods: not any(EXPORTER in _labels(pod) for pod in pods), 60)
 
     def gone(volumes: list[Object]) -> bool:
@@ -94,6 +104,27 @@ class Background:
 def exporting(cluster: Cluster) -> list[Object]:
     """Return the pods that are at work on exports."""
     return [pod for pod in cluster.pods(STUDENTS, f"{EXPORTER}=export") if pod["status"].get("phase") == "Running"]
+
+
+def told_in_logs(cluster: Cluster, students: Collection[str]) -> set[str]:
+    """Return the students of whom pods that are at work on exports have told already."""
+    logs = [cluster.log(pod["metadata"]["name"], STUDENTS) for pod in exporting(cluster)]
+    return {student for log in logs for student in _exporter_pods.results(log, students)}
+
+
+def to_be_seen(cluster: Cluster) -> dict[str, str]:
+    """Return all that is to be seen of the exports that are at work, by where it is to be seen."""
+    pods = exporting(cluster)
+    names = [str(pod["metadata"]["name"]) for pod in pods]
+    processes = "\n".join(cluster.run_python(name, _PROCESSES) for name in names)
+    assert "Traceback" not in processes, processes
+    return {
+        "Jobs": json.dumps(cluster.kube.list("batch/v1", "Job", STUDENTS, labelSelector=EXPORTER)),
+        "pods": json.dumps(pods),
+        "logs": "\n".join(cluster.log(name, STUDENTS) for name in names),
+        "events": json.dumps(cluster.kube.list("v1", "Event", STUDENTS)),
+        "processes": processes,
+    }
 
 
 def kill_pods(cluster: Cluster) -> None:

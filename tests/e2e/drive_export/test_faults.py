@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _exporter_pods
 
 from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster
 from tests.e2e.disks.bare import Bare, bare_disks
 from tests.e2e.drive_export.conftest import Module
 from tests.e2e.drive_export.drive import Drive, account
 from tests.e2e.drive_export.homes import FILES, FOLDERS, IN_DRIVE, Homes, consenting
-from tests.e2e.drive_export.runs import CLAIM, Background, exporting, failed, kill_pods, nothing_left_over
+from tests.e2e.drive_export.runs import (
+    CLAIM,
+    Background,
+    exporting,
+    failed,
+    kill_pods,
+    nothing_left_over,
+    told_in_logs,
+)
 from tests.e2e.faults.nodes import CONTROL_PLANE, STORAGE_CONTROLLER, closed, lost, move_away_from
 from tests.e2e.playbook import module
 from tests.e2e.schedules import run_now
@@ -111,8 +118,7 @@ def test_a_pod_that_is_killed_at_any_step_is_followed_by_one_that_goes_on(
     rules = [{**rule, "identity": account(at[step])} for step, rules in STEPS.items() for rule in rules]
 
     def has_told() -> bool:
-        logs = [cluster.log(pod["metadata"]["name"], STUDENTS) for pod in exporting(cluster)]
-        return any(at["done"] in _exporter_pods.results(log, disks.students) for log in logs)
+        return at["done"] in told_in_logs(cluster, disks.students)
 
     with ExitStack() as until_killed:
         until_killed.enter_context(drive.faults(*rules))
@@ -192,6 +198,9 @@ def test_the_schedule_exports_by_an_account_that_may_do_no_more(
     assert pod["status"]["phase"] == "Succeeded", said[-4000:]
     assert f"{len(STEPS)} of {len(STEPS)} homes were exported" in said, said[-4000:]
     assert pod["spec"]["serviceAccountName"] == "drive-export"
+    # A right that it lacks there would be a warning alone.
+    assert "drive-pace" not in said, said[-4000:]
+    assert "can't be told to go faster" not in said, said[-4000:]
     assert drive.files() - before == len(STEPS) * NEW_FILES, said[-4000:]
     told = module("drive_export_info", **place, students=disks.students)
     assert told["never_exported"] == []

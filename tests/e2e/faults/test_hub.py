@@ -11,6 +11,7 @@ import requests
 
 from tests.e2e.cluster import HUB, STUDENTS, Cluster, says_ready
 from tests.e2e.faults.conftest import active_hubs, in_office_since
+from tests.e2e.faults.hubs import FENCED, how_it_ended, restarts
 from tests.e2e.faults.load import Load
 from tests.e2e.faults.waits import AWAY_S, hub_answers, seconds_until, start_again
 from tests.e2e.student import Student
@@ -36,16 +37,11 @@ def test_the_hub_is_killed_or_frozen(load: Load, cluster: Cluster, url: str, nam
     assert case.recovery_s <= 15, case
     if signal == "SIGSTOP":
         # It wakes up and believes that it is the one.
+        before = restarts(cluster, active)
         cluster.run_python(active, SIGNAL, "SIGCONT", namespace=HUB)
-        seconds_until(lambda: restarts(cluster, active) > 0, 30)
-        assert "This hub ends" in cluster.log_before(active, HUB)
+        seconds_until(lambda: restarts(cluster, active) > before, 30)
+        assert how_it_ended(cluster, active) == FENCED
     seconds_until(lambda: all(map(says_ready, cluster.pods(HUB, "app.kubernetes.io/name=hub"))), 60)
-
-
-def restarts(cluster: Cluster, pod: str) -> int:
-    found = cluster.kube.get("v1", "Pod", pod, HUB)
-    assert found is not None
-    return sum(one["restartCount"] for one in found["status"]["containerStatuses"])
 
 
 def test_a_start_goes_on_where_its_hub_dies(cluster: Cluster, url: str) -> None:

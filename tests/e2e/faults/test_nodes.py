@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster
+from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster, says_ready
 from tests.e2e.faults.conftest import active_hubs
+from tests.e2e.faults.hubs import DATABASE, FENCED, address, how_it_ended, never_two, restarts, watched
 from tests.e2e.faults.load import Load
 from tests.e2e.faults.nodes import (
     CONTROL_PLANE,
@@ -17,14 +18,15 @@ from tests.e2e.faults.nodes import (
     bring_to,
     move_away_from,
     node_of,
+    out_of_service,
     students_on,
     well_again,
 )
 from tests.e2e.faults.waits import can_log_in, hub_answers, seconds_until, start_again, works
-from tests.e2e.outages import stopped
+from tests.e2e.outages import stopped, without_kubelet
 from tests.e2e.student import Student
 
-DATABASE, REDIS = "app.kubernetes.io/name=hub-postgresql", "app.kubernetes.io/name=proxy-redis"
+REDIS = "app.kubernetes.io/name=proxy-redis"
 HUB_PARTS = (DATABASE, REDIS, "app.kubernetes.io/name=hub")
 
 
@@ -39,27 +41,92 @@ def _all_is_well_again(load: Load, cluster: Cluster) -> Iterator[None]:
 
 
 def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
-    # Neither the database nor Redis on it: a hub whose database moves ends, and the other one, elsewhere, works.
+    # Not the database on it: a hub whose database moves ends, and the other one, elsewhere, works. Redis is below.
     bring_to(cluster, CONTROL_PLANE, HUB, DATABASE, REDIS)
     move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
     seconds_until(lambda: hub_answers(url) and len(active_hubs(cluster)) == 1, 60)
     (active,) = active_hubs(cluster)
     node = node_of(cluster, HUB, active)
-    seen: list[list[str]] = []
-    with load.case("hub_node_stopped", ignoring=students_on(cluster, node, STUDENTS)) as case:
+    old, restarted = address(cluster, active), restarts(cluster, active)
+    with (
+        load.case("hub_node_stopped", ignoring=students_on(cluster, node, STUDENTS)) as case,
+        watched(cluster) as looks,
+    ):
         with stopped(node):
             begun = time.monotonic()
             seconds_until(lambda: active not in active_hubs(cluster) and hub_answers(url), 90)
             case.recovery_s = time.monotonic() - begun
-            seen.append(active_hubs(cluster))
-        # It wakes up and believes for a moment that it is the one.
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            seen.append(active_hubs(cluster))
-            time.sleep(0.2)
-    assert all(len(hubs) <= 1 and active not in hubs for hubs in seen), seen
+            (follower,) = active_hubs(cluster)
+        # It wakes up and would believe that it is the one. How it ended is told as soon as its kubelet is back.
+        seconds_until(lambda: restarts(cluster, active) > restarted, 60)
+        assert how_it_ended(cluster, active) == FENCED
+        time.sleep(15)
+        assert active_hubs(cluster) == [follower]
+    never_two(looks, old, address(cluster, follower))
     assert case.recovery_s <= 60, case
     assert case.failed == 0, case
+
+
+def test_the_node_of_the_hub_and_of_redis_stops(load: Load, cluster: Cluster, url: str) -> None:
+    """The hub that takes over starts without Redis, and writes its routes into the new one."""
+    bring_to(cluster, CONTROL_PLANE, HUB, DATABASE)
+    move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
+    seconds_until(lambda: hub_answers(url) and len(active_hubs(cluster)) == 1, 60)
+    (active,) = active_hubs(cluster)
+    node = node_of(cluster, HUB, active)
+    bring_to(cluster, node, HUB, REDIS)
+    move_away_from(cluster, node, STORAGE, STORAGE_CONTROLLER)
+    assert active_hubs(cluster) == [active], "the hub moved meanwhile"
+    there = students_on(cluster, node, STUDENTS)
+    new = Student(url, f"new-{time.time_ns():x}")
+    with load.case("hub_and_redis_node_stopped", ignoring=there) as case, stopped(node):
+        begun = time.monotonic()
+        seconds_until(lambda: active not in active_hubs(cluster) and can_log_in(url), 90)
+        case.recovery_s = time.monotonic() - begun
+        # Redis is elsewhere when the node is out of service.
+        start_again(new, begun + 240)
+    new.stop()
+    assert case.recovery_s <= 60, case
+    assert case.failed == 0, case
+
+
+def test_the_kubelet_of_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
+    """The node itself and all on it go on: nobody may notice, and no other hub may work."""
+    # The Services of database and Redis would lose them, as they are not ready either.
+    bring_to(cluster, CONTROL_PLANE, HUB, DATABASE, REDIS)
+    move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
+    seconds_until(lambda: hub_answers(url) and len(active_hubs(cluster)) == 1, 60)
+    (active,) = active_hubs(cluster)
+    node, old = node_of(cluster, HUB, active), address(cluster, active)
+    with load.case("hub_kubelet_stopped") as case, watched(cluster) as looks:
+        with without_kubelet(node):
+            # Kubernetes notices after most of a minute; the guard had its say 10 s before.
+            seconds_until(lambda: not ready(cluster, active), 120)
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                assert can_log_in(url)
+                assert active_hubs(cluster) == [active]
+                time.sleep(1)
+            assert not any(out_of_service(one) for one in cluster.kube.list("v1", "Node"))
+            assert all(one.holders == {old} for one in looks)
+            # Somebody gives the pod up, whose process nobody can end.
+            begun = time.monotonic()
+            cluster.delete("v1", "Pod", active, HUB, gracePeriodSeconds=0)
+            seconds_until(lambda: len(active_hubs(cluster)) == 1 and active not in active_hubs(cluster), 90)
+            (follower,) = active_hubs(cluster)
+            seconds_until(lambda: can_log_in(url), 30)
+            case.recovery_s = time.monotonic() - begun
+            time.sleep(15)
+        assert active_hubs(cluster) == [follower]
+    never_two(looks, old, address(cluster, follower))
+    assert case.recovery_s <= 60, case
+    assert case.failed == 0, case
+    assert case.dropped == 0, case
+
+
+def ready(cluster: Cluster, pod: str) -> bool:
+    found = cluster.kube.get("v1", "Pod", pod, HUB)
+    return found is not None and says_ready(found)
 
 
 @pytest.mark.slow

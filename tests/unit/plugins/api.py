@@ -28,6 +28,7 @@ RESOURCES = {
         "ResourceQuota",
         "Secret",
         "Service",
+        "ServiceAccount",
     ],
     "/apis/apps/v1": ["DaemonSet", "Deployment", "StatefulSet"],
     "/apis/autoscaling.x-k8s.io/v1beta1": ["CapacityBuffer"],

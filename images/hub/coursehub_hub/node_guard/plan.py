@@ -13,10 +13,12 @@ OURS = "coursehub"
 # How long a node that is back must have been ready: by then its kubelet has ended what was taken from it.
 BACK_S = 30
 
-# Who answers by HTTP, by a label, and lets the guard ask.
+# Who answers by HTTP, by a label, and lets the guard ask. A hub with a standby also answers at a port beside its work,
+# where it is never busy.
 PORTS = {
-    ("app.kubernetes.io/component", "singleuser-server"): 8888,
-    ("app.kubernetes.io/name", "proxy"): 8000,
+    ("app.kubernetes.io/component", "singleuser-server"): (8888,),
+    ("app.kubernetes.io/name", "proxy"): (8000,),
+    ("app.kubernetes.io/name", "hub"): (8082, 8081),
 }
 # The pods of jobs that are done hold nothing.
 ENDED = ("Succeeded", "Failed")
@@ -67,14 +69,15 @@ def silent(nodes: Iterable[Object], unrenewed: Set[str]) -> list[str]:
 
 
 def look_at(pods: Iterable[Object]) -> dict[str, list[str]]:
-    """Return the addresses of students' servers and proxies on each node: where one answers, the node is there."""
+    """Return the addresses of servers, proxies and hubs on each node: where one answers, the node is there."""
     found: dict[str, list[str]] = {}
     for pod in pods:
         address = pod["status"].get("podIP")
         labels = (pod["metadata"].get("labels") or {}).items()
-        port = next((port for label, port in PORTS.items() if label in labels), None)
-        if address and port and pod["status"].get("phase") == "Running":
-            found.setdefault(pod["spec"].get("nodeName", ""), []).append(f"{address}:{port}")
+        ports = next((ports for label, ports in PORTS.items() if label in labels), ())
+        if address and pod["status"].get("phase") == "Running":
+            addresses = [f"{address}:{port}" for port in ports]
+            found.setdefault(pod["spec"].get("nodeName", ""), []).extend(addresses)
     return found
 
 
@@ -101,7 +104,7 @@ def plan(
         on_it = [pod for pod in pods if pod["spec"].get("nodeName") == node and pod["status"].get("phase") not in ENDED]
         others = {drivers.get(disk, "") for pod in on_it for disk in _disks(pod)} - fencing
         if node in answering:
-            actions.append(Leave(node, "its kubelet is silent, but servers on it answer: the students there go on"))
+            actions.append(Leave(node, "its kubelet is silent, but servers on it answer: what runs there goes on"))
         elif others:
             driver = min(others)
             actions.append(

@@ -7,6 +7,7 @@ from typing import Any
 from kubernetes_asyncio import client, config
 
 from . import lease
+from .election import RefusedError
 
 LABEL = "coursehub.jupyterhub/hub"
 ACTIVE = "active"
@@ -28,7 +29,7 @@ class Cluster:
         self._pod = pod
 
     async def read(self) -> Object | None:
-        """Return the Lease, None where there is none yet."""
+        """Return the Lease, None where there is none yet. Raises RefusedError, or Error for anything else."""
         try:
             found = await self._leases.read_namespaced_lease(
                 lease.NAME, self._namespace, _request_timeout=REQUEST_TIMEOUT_S
@@ -36,6 +37,8 @@ class Cluster:
         except client.ApiException as error:
             if error.status == 404:
                 return None
+            if error.status == 401:
+                raise RefusedError(str(error.reason)) from error
             raise
         answer: Object = self._serialize(found)
         return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -10,13 +9,15 @@ import psycopg
 
 from coursehub_hub.settings import APPLICATION
 
+from . import fence
+
 # Any number does that is the same for all hubs of a database: 63 bits of the SHA-256 of "coursehub hub".
 LOCK = 0x68835B10DC470C5B
 # Not the hub's own name: what has that is ended when another one takes over.
 STANDBY = "coursehub-standby"
 # The server takes a client for dead that acknowledges nothing for so long, and gives its lock free.
 SERVER_PATIENCE_S = 9
-# A hub that has heard nothing from its database for so long ends itself: well before the other one can have the lock.
+# So long after it asked what was answered last, a hub ends: the server counts from when it answered, which was later.
 OWN_PATIENCE_S = 6
 BEAT_S = 1
 CONNECT_TIMEOUT_S = 3
@@ -32,7 +33,6 @@ class Lock:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._heard = 0.0
 
     async def take(self) -> bool:
         """Try to take the lock; once it is taken, end what another hub may have left open in the database.
@@ -50,35 +50,33 @@ class Lock:
             " WHERE application_name = %s AND usename = current_user AND datname = current_database()",
             (APPLICATION,),
         )
-        self._heard = time.monotonic()
         return True
 
     async def beat(self) -> None:
-        """Make sure that the lock is still held. Raises LostError where that is not sure any more."""
+        """Make sure that the lock is still held, and have the process end where the next answer does not come in time.
+
+        Waits as long as the database is silent: a time limit would be none, since psycopg takes 10 s more to cancel
+        what it asked. Raises LostError where the lock is not held any more.
+        """
         if self._connection is None:
             raise LostError("it was given back")
+        asked = time.monotonic()
         try:
-            cursor = await asyncio.wait_for(self._connection.execute("SELECT pg_is_in_recovery()"), OWN_PATIENCE_S / 2)
+            cursor = await self._connection.execute("SELECT pg_is_in_recovery()")
             row = await cursor.fetchone()
-            # A primary that was replaced while its connections lived on: they can only read from then on.
-            if row is not None and row[0]:
-                raise LostError("the database has become a replica, which can't be written to")
-            heard = time.monotonic()
-        except TimeoutError:
-            heard = self._heard
         except psycopg.Error as error:
             raise LostError(f"the connection that held the lock ended: {error}") from error
-        # A process that was frozen learns of it here: also an answer that comes now is late.
-        silent = time.monotonic() - self._heard
-        if silent >= OWN_PATIENCE_S:
-            raise LostError(f"the database said nothing for {silent:.0f} s")
-        self._heard = heard
+        # A primary that was replaced while its connections lived on: they can only read from then on.
+        if row is not None and row[0]:
+            raise LostError("the database has become a replica, which can't be written to")
+        fence.end_at(asked + OWN_PATIENCE_S)
 
     async def close(self) -> None:
         """Give the lock back."""
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+            fence.off()
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
@@ -87,6 +85,8 @@ class Lock:
                 autocommit=True,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 application_name=STANDBY,
+                # One that stands by has no timer, and would wait 15 minutes for a database whose node stopped.
+                tcp_user_timeout=OWN_PATIENCE_S * 1000,
                 # What the server does for this connection: three probes, two seconds apart, after three of silence. And
                 # where the process is frozen, whose kernel still answers those, it ends a session that does not beat:
                 # such a hub kept the lock for 88 s, until it woke up.

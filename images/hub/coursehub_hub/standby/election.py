@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -11,6 +12,20 @@ from . import lease
 
 LOG = logging.getLogger("coursehub.standby")
 POLL_S = 0.5
+# A database answers in milliseconds. After this much silence it is told, since at the end of it there is no time to.
+SILENT_S = 2
+
+
+# The token of a pod that was removed is refused. So are good ones, for seconds, by an API server that has just started.
+GONE_S = 20
+
+
+class RefusedError(Exception):
+    """The API server does not know this pod's token, or not any more."""
+
+
+class GoneError(Exception):
+    """Kubernetes has given this pod up."""
 
 
 class Cluster(Protocol):
@@ -45,7 +60,7 @@ class Election:
         self._lock = lock
         self._holder = holder
         self._namespace = namespace
-        self._problems = problems
+        self._problems: tuple[type[Exception], ...] = (RefusedError, *problems)
         self._watched = watched or lease.Watched()
         self._said = ""
 
@@ -54,22 +69,27 @@ class Election:
         await self._until_done(self._hide)
         LOG.info("Standing by")
         await self._until_done(self._try)
+        # From here on the process ends where the lock is not proved.
+        await self._lock.beat()
         LOG.info("This hub works now")
 
     async def keep(self, beat_s: float) -> None:
-        """Renew the Lease as long as the lock is held. Raises what ``Lock.beat`` raises where it is not.
+        """Prove that the lock is held, and renew the Lease. Raises what ``Lock.beat`` raises where it is not.
 
-        The Lease alone decides nothing: with the API server away it runs out, and this hub works on.
+        The Lease alone decides nothing: with the API server away it runs out, and this hub works on. Neither waits for
+        the other: an API server that is silent for seconds must not make proofs come late.
+
+        Raises GoneError where the pod was removed and its kubelet could not end it: such a hub can start no server any
+        more, and keeps the other one from it.
         """
-        while True:
-            await self._lock.beat()
-            try:
-                await self._renew()
-            except self._problems as error:
-                self._say(f"The Lease can't be renewed: {str(error) or type(error).__name__}")
-            else:
-                self._say("")
-            await asyncio.sleep(beat_s)
+        tasks = [asyncio.ensure_future(one) for one in (self._prove(beat_s), self._show_life(beat_s))]
+        try:
+            done, _others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            for one in tasks:
+                one.cancel()
 
     async def give_back(self) -> None:
         """Let the other one work at once."""
@@ -97,6 +117,35 @@ class Election:
         await self._cluster.write(lease.held(found, self._holder, self._namespace))
         await self._cluster.show(active=True)
         return True
+
+    async def _prove(self, beat_s: float) -> None:
+        while True:
+            silent = asyncio.get_running_loop().call_later(
+                SILENT_S, LOG.warning, "The database is silent: without an answer, this hub ends in seconds"
+            )
+            try:
+                await self._lock.beat()
+            finally:
+                silent.cancel()
+            await asyncio.sleep(beat_s)
+
+    async def _show_life(self, beat_s: float) -> None:
+        known = time.monotonic()
+        while True:
+            try:
+                await self._renew()
+            except RefusedError as error:
+                self._say(f"The API server refuses this hub: {error}")
+                if time.monotonic() - known >= GONE_S:
+                    raise GoneError(f"for {GONE_S} s the API server has refused it: its pod was removed") from error
+            except self._problems as error:
+                self._say(f"The Lease can't be renewed: {str(error) or type(error).__name__}")
+                # One that is away says nothing of the pod.
+                known = time.monotonic()
+            else:
+                self._say("")
+                known = time.monotonic()
+            await asyncio.sleep(beat_s)
 
     async def _renew(self) -> None:
         await self._cluster.write(lease.held(await self._cluster.read(), self._holder, self._namespace))

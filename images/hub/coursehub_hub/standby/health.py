@@ -8,6 +8,7 @@ from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PORT = 8082
+PATH = "/health"
 # Asked directly: a proxy of the institution is for what lies outside.
 HUB = ("127.0.0.1", 8081)
 TIMEOUT_S = 4
@@ -25,7 +26,11 @@ def serve(state: State, port: int = PORT, hub: tuple[str, int] = HUB) -> Threadi
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if not state.active or _is_well(hub) else 503)
+            # Others only want to know whether anything is here, sooner than a busy hub would answer.
+            if self.path != PATH:
+                self.send_response(404)
+            else:
+                self.send_response(200 if not state.active or _is_well(hub) else 503)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

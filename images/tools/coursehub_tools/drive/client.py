@@ -17,13 +17,13 @@ from typing import Any
 import google_auth_httplib2
 import googleapiclient
 import httplib2
-from google.auth.exceptions import RefreshError, TransportError
+from google.auth.exceptions import GoogleAuthError, OAuthError, RefreshError, TransportError
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 from googleapiclient.http import build_http
 
 from ..result import shown
-from . import awake, reasons
+from . import awake, federation, reasons
 from . import pacer as pace
 from .pacer import Pacer
 from .reasons import Rule, Treatment
@@ -207,7 +207,7 @@ class Client:
         awake.WATCH.see()
         try:
             return ask()
-        except RefreshError as error:
+        except (RefreshError, OAuthError) as error:
             raise _no_token(error) from None
         except _LOST as error:
             if _is_untrusted(error):
@@ -254,7 +254,10 @@ def backoff(tries: int, wanted: float | None) -> float:
     return float(min(MOST_WAIT_S, 2.0 ** min(tries - 1, 10)) * random.uniform(0.5, 1.0))  # noqa: S311
 
 
-def _no_token(error: RefreshError) -> RefusedError:
+def _no_token(error: GoogleAuthError) -> RefusedError:
+    refused = federation.refusal(error)
+    if refused is not None:
+        return LostError(error) if refused[1] == 429 or refused[1] >= 500 else RefusedError(*refused)
     details = next((one for one in error.args if isinstance(one, dict)), {})
     reason = str(details.get("error") or str(error).partition(":")[0])
     if error.retryable:

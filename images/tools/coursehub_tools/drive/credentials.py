@@ -1,7 +1,8 @@
-"""Whom Drive takes us for: from a file of one of three kinds, which is never shown.
+"""Whom Drive takes us for: from a file of one of four kinds, which is never shown.
 
 - a service account's key: it exports into a shared drive that it is a member of;
 - the same with a ``subject``: by delegation it is that user, and exports into their own Drive;
+- a credential configuration (type ``external_account``): the same two without a key, see ``federation``;
 - a stored refresh token (type ``authorized_user``): what a student has consented to.
 """
 
@@ -16,6 +17,7 @@ from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 
 from ..result import FailedError, because, shown
+from . import federation
 
 DRIVE = "https://www.googleapis.com/auth/drive"
 # Only what this app has made itself; Google asks for no review of apps that want no more.
@@ -29,9 +31,13 @@ def load(path: Path, subject: str, student: str) -> Any:
     """Return credentials for google-auth. Raises FailedError, which never has anything of the file's content."""
     info = _read(path, student)
     kind = info.get("type")
+    # A shared drive's folders are somebody else's, which drive.file can't see.
+    scopes = [DRIVE_FILE if subject else DRIVE]
+    if kind == federation.KIND:
+        if problem := federation.wrong(info):
+            raise _bad(path, student, *problem)
+        return federation.load(info, scopes, subject)
     if kind == "service_account":
-        # A shared drive's folders are somebody else's, which drive.file can't see.
-        scopes = [DRIVE_FILE if subject else DRIVE]
         try:
             return service_account.Credentials.from_service_account_info(info, scopes=scopes, subject=subject or None)
         except (GoogleAuthError, ValueError, TypeError):
@@ -49,7 +55,7 @@ def load(path: Path, subject: str, student: str) -> Any:
             client_id=info["client_id"],
             client_secret=info["client_secret"],
         )
-    raise _bad(path, student, "is neither a service account's key nor a stored consent", "give a file of these kinds")
+    raise _bad(path, student, "is no key, no credential configuration and no consent", "give a file of these kinds")
 
 
 def _read(path: Path, student: str) -> dict[str, Any]:

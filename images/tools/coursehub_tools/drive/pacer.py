@@ -41,15 +41,26 @@ class Bucket:
 
     def take(self, amount: float) -> float:
         """Take an amount, and return the seconds until it is really there: who comes later waits longer."""
-        now = self._clock()
-        self._left = min(self._size, self._left + (now - self._at) * self._rate)
-        self._at = now
+        self._fill()
         self._left -= amount
         return max(0.0, -self._left / self._rate)
 
+    def change(self, per_second: float, size: float) -> None:
+        """Go on at another rate. What has come in so far has come in at the one before."""
+        self._fill()
+        self._rate, self._size = per_second, size
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._left = min(self._size, self._left + (now - self._at) * self._rate)
+        self._at = now
+
 
 class Pacer:
-    """Lets the threads of one identity go at its pace, and of one project at that of all of its identities."""
+    """Lets the threads of one identity go at its pace, and of one project at that of all of its identities.
+
+    ``share`` tells the rates as they are now, where they may become others.
+    """
 
     def __init__(
         self,
@@ -57,7 +68,10 @@ class Pacer:
         project: Bucket | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        share: Callable[[], Rates] | None = None,
     ) -> None:
+        self._rates = rates
+        self._share = share or (lambda: rates)
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -83,12 +97,21 @@ class Pacer:
     def wait(self, units: int, *, write: bool) -> None:
         """Wait until a call may be made that costs so many units, and that writes or doesn't."""
         with self._lock, _PROJECT_LOCK:
+            self._keep_up()
             waits = [self._units.take(units), self._project.take(units), self._until - self._clock()]
             if write:
                 waits.append(self._writes.take(1))
         seconds = max(waits)
         if seconds > 0:
             self._sleep(seconds)
+
+    def _keep_up(self) -> None:
+        rates = self._share()
+        if rates != self._rates:
+            self._rates = rates
+            self._units.change(*_units_rate(rates.identity_units_per_minute))
+            self._project.change(*_units_rate(rates.project_units_per_minute))
+            self._writes.change(rates.writes_per_second, 1)
 
     def hold(self, seconds: float) -> None:
         """Let nobody of this identity begin for so long: Drive has told one of them to wait."""
@@ -106,5 +129,9 @@ def project_bucket(rates: Rates, clock: Callable[[], float] = time.monotonic) ->
 
 
 def _units(per_minute: float, clock: Callable[[], float]) -> Bucket:
+    return Bucket(*_units_rate(per_minute), clock)
+
+
+def _units_rate(per_minute: float) -> tuple[float, float]:
     """What comes in a second can be used at once, so that a minute never has more than 1/60 too many."""
-    return Bucket(per_minute / 60, max(per_minute / 60, DOWNLOAD), clock)
+    return per_minute / 60, max(per_minute / 60, DOWNLOAD)

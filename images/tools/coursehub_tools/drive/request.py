@@ -44,6 +44,8 @@ class Asked:
     project_units_per_minute: float = Rates.project_units_per_minute
     writes_per_second: float = Rates.writes_per_second
     bytes_per_day: float = Rates.bytes_per_day
+    # A file with other rates, which somebody changes meanwhile.
+    pace: Path | None = None
 
     @property
     def identity(self) -> tuple[str, str]:

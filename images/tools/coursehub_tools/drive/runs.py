@@ -22,6 +22,7 @@ from .pacer import Bucket, Pacer, project_bucket
 from .reasons import Treatment
 from .report import Report, outcome_of
 from .request import Asked, by_identity
+from .share import Share
 from .state import folder_name
 
 
@@ -150,7 +151,9 @@ class _Run:
             if asked.identity not in self._identities:
                 loaded = credentials.load(asked.credentials, asked.subject, asked.student)
                 lists = Lists() if self._students[asked.identity] > 1 else None
-                self._identities[asked.identity] = _Identity(loaded, Pacer(asked.rates, self._project), lists)
+                share = Share(asked.rates, asked.pace) if asked.pace else None
+                pacer = Pacer(asked.rates, self._project, share=share)
+                self._identities[asked.identity] = _Identity(loaded, pacer, lists)
             return self._identities[asked.identity]
 
     def _client(self, shared: _Identity) -> Client:

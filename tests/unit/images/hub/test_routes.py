@@ -23,6 +23,7 @@ class Redis:
         self.data: dict[str, str] = {}
         self.writes: list[dict[str, str]] = []
         self.error: str = ""
+        self.silent = False
         # What was there each time that traefik was let read.
         self.read: list[set[str]] = []
 
@@ -41,6 +42,8 @@ class Redis:
         self._write(pairs)
 
     async def exists(self, key: str) -> int:
+        if self.silent:
+            await asyncio.sleep(3600)
         self._fail()
         return int(key in self.data)
 
@@ -68,12 +71,17 @@ class TraefikRedisProxy:
             error=lambda text, *words: self.told.append(text % words),
         )
 
+    async def get_all_routes(self) -> dict[str, Any]:
+        self.redis._fail()
+        return {"/": {"target": "http://hub:8081", "data": {"hub": True}}}
+
     async def _kv_atomic_delete(self, *keys: str) -> None:
         for key in keys:
             del self.redis.data[key]
 
     async def check_routes(self, *arguments: Any) -> None:
         """Note that routes were compared."""
+        await self.get_all_routes()
         self.compared.append(arguments)
 
     def validate_routespec(self, routespec: str) -> str:
@@ -179,9 +187,16 @@ def test_a_redis_that_refuses_is_told_of_once_and_written_when_it_takes_routes(p
 
 def test_single_routes_are_compared_now_and_then(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["coursehub_hub.routes"], "COMPARE_S", 0.02)
-    # The first one is JupyterHub's own.
-    asyncio.run(kept(proxy, lambda: None))
-    assert proxy.compared[1:]
+
+    async def run() -> None:
+        # The first one is JupyterHub's own.
+        await proxy.check_routes()
+        async with asyncio.timeout(5):
+            while not proxy.compared[1:]:
+                await asyncio.sleep(0.001)
+        proxy._keeper.cancel()
+
+    asyncio.run(run())
     assert all(one == (proxy.app.users, proxy.app._service_map) for one in proxy.compared[1:])
 
 
@@ -194,6 +209,70 @@ def test_one_keeper_is_enough(proxy: Any) -> None:
         first.cancel()
 
     asyncio.run(checks())
+
+
+def go_away(proxy: Any, how: str) -> None:
+    proxy.redis.error, proxy.redis.silent = ("", True) if how == "silent" else (how, False)
+
+
+@pytest.mark.parametrize("how", ["Connection refused", "silent"])
+def test_a_hub_starts_while_redis_is_away_and_writes_the_routes_when_it_is_back(
+    proxy: Any, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(sys.modules["coursehub_hub.routes"], "ANSWER_S", 0.01)
+
+    async def start() -> None:
+        go_away(proxy, how)
+        # As JupyterHub does before it listens, and after.
+        async with asyncio.timeout(5):
+            assert await proxy.get_all_routes() == {}
+            await proxy.check_routes(proxy.app.users, proxy.app._service_map)
+        assert proxy.redis.writes == []
+        if how != "silent":
+            go_away(proxy, "")
+            async with asyncio.timeout(5):
+                while not proxy.redis.writes:
+                    await asyncio.sleep(0.001)
+        proxy._keeper.cancel()
+
+    asyncio.run(start())
+    assert [routes_of(written) for written in proxy.redis.writes] == ([] if how == "silent" else [EVERY])
+    assert any("works without" in text for text in proxy.told)
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_routes_are_compared_as_soon_as_redis_is_back_with_what_it_had(proxy: Any, at_start: bool) -> None:
+    async def run() -> None:
+        # Those of another time: the mark stands.
+        await proxy._write_all({})
+        if not at_start:
+            await proxy.check_routes("first")
+        go_away(proxy, "Connection refused")
+        if at_start:
+            await proxy.check_routes("first")
+        await asyncio.sleep(0.02)
+        before = len(proxy.compared)
+        go_away(proxy, "")
+        async with asyncio.timeout(5):
+            while len(proxy.compared) == before:
+                await asyncio.sleep(0.001)
+        proxy._keeper.cancel()
+
+    asyncio.run(run())
+    assert proxy.compared[-1] == (proxy.app.users, proxy.app._service_map)
+
+
+def test_once_it_works_a_hub_is_told_that_redis_is_away(proxy: Any) -> None:
+    """No routes would be taken for routes that are missing."""
+
+    async def run() -> None:
+        await proxy.check_routes()
+        go_away(proxy, "Connection refused")
+        with pytest.raises(RedisError):
+            await proxy.get_all_routes()
+        proxy._keeper.cancel()
+
+    asyncio.run(run())
 
 
 def test_the_proxies_read_once_for_many_changes_and_miss_none(proxy: Any) -> None:

@@ -8,7 +8,7 @@ import itertools
 import signal
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -30,6 +30,8 @@ class KubeSpawner(HasTraits):
         self.problem = ""
         self.namespace, self.pod_name = "students", "jupyter-one"
         self.pod_reflector: Any = None
+        self.watch: Any = None
+        self.told = [{"progress": 50, "message": "pulling", "raw_event": {}}]
         self.user = SimpleNamespace(name=f"student-{next(NUMBERS)}")
         self.server: Any = None
         self.orm_spawner = SimpleNamespace(started=None)
@@ -50,10 +52,20 @@ class KubeSpawner(HasTraits):
             raise RuntimeError(self.problem)
         if self.problem == "hangs":
             await asyncio.sleep(60)
+        if self.problem == "waits":
+            while not self.is_pod_running(self.pod_reflector.pods.get(f"{self.namespace}/{self.pod_name}")):
+                await asyncio.sleep(0.01)
         return "http://server"
 
+    def is_pod_running(self, pod: Any) -> bool:
+        return pod is not None and pod["status"]["phase"] == "Running"
+
+    @property
+    def event_reflector(self) -> Any:
+        return self.watch
+
     async def get_pod_manifest(self) -> Any:
-        return SimpleNamespace(metadata=SimpleNamespace(labels={"component": "singleuser-server"}))
+        return SimpleNamespace(metadata=SimpleNamespace(labels={"component": "singleuser-server"}, annotations={}))
 
     async def stop(self, now: bool = False) -> None:
         """Stop nothing."""
@@ -65,10 +77,11 @@ class KubeSpawner(HasTraits):
         return f"http://{self.server.ip}"
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        yield {"progress": 50, "message": "pulling"}
+        for event in self.told:
+            yield event
 
     async def _start_reflector(self, kind: str, reflector_class: type, replace: bool = False, **more: Any) -> Any:
-        self.told = more
+        self.asked_for = more
         return reflector_class()
 
 
@@ -163,7 +176,7 @@ def test_a_watch_waits_for_a_silent_api_server(spawner: Any, monkeypatch: pytest
 
     assert asyncio.run(run()) == "after 0"
     # Longer than the server's own end of a watch, which KubeSpawner sets to 10 s.
-    assert 10 < spawner.told["request_timeout"] <= 30
+    assert 10 < spawner.asked_for["request_timeout"] <= 30
 
 
 async def spawn(one: Any) -> str:
@@ -247,10 +260,10 @@ def test_a_start_that_is_cancelled_counts_when_its_time_was_over(
     assert bool(ended) == counts
 
 
-def waits(scheduled: str) -> Any:
+def waits(scheduled: str, phase: str = "Pending") -> Any:
     """Return a watch that knows a student's pod, as the scheduler has left it."""
     conditions = [{"type": "PodScheduled", "status": scheduled, "reason": "Unschedulable"}]
-    return SimpleNamespace(pods={"students/jupyter-one": {"status": {"phase": "Pending", "conditions": conditions}}})
+    return SimpleNamespace(pods={"students/jupyter-one": {"status": {"phase": phase, "conditions": conditions}}})
 
 
 async def in_time(student: Any) -> None:
@@ -316,6 +329,67 @@ def test_an_api_server_that_was_away_is_no_fault_of_the_hubs(
     assert ended == []
 
 
+async def settle() -> None:
+    for _turn in range(5):
+        await asyncio.sleep(0.01)
+
+
+def test_all_that_wait_for_nodes_are_seen_at_once_and_do_not_hold_who_has_room(spawner: Any) -> None:
+    async def run() -> None:
+        spawner.concurrent_starts = 2
+        spawner.line  # noqa: B018 - the first one makes it
+        without = [another(spawner) for _student in range(100)]
+        for student in without:
+            student.problem, student.pod_reflector = "waits", waits("False")
+        tasks = [asyncio.ensure_future(spawn(student)) for student in without]
+        assert await asyncio.wait_for(spawn(spawner), 30) == "http://server"
+        # All have asked for their pods, and are on their way still.
+        assert not any(spawner.line.place(student) for student in without)
+        assert not any(task.done() for task in tasks)
+        for student in without:
+            student.pod_reflector = waits("True", "Running")
+        assert await asyncio.gather(*tasks) == ["http://server"] * 100
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("watch", [waits("True"), SimpleNamespace(pods={})], ids=["node", "not seen yet"])
+def test_a_start_that_has_a_node_or_no_word_of_it_keeps_its_place(spawner: Any, watch: Any) -> None:
+    async def run() -> None:
+        spawner.concurrent_starts = 1
+        spawner.problem, spawner.pod_reflector = "waits", watch
+        second = another(spawner)
+        tasks = [asyncio.ensure_future(spawn(one)) for one in (spawner, second)]
+        await settle()
+        assert second.line.place(second) == 1
+        spawner.pod_reflector = waits("True", "Running")
+        assert await asyncio.gather(*tasks) == ["http://server"] * 2
+
+    asyncio.run(run())
+
+
+def test_a_start_that_gave_its_place_back_takes_no_other_ones_at_its_end(spawner: Any, ended: list[int]) -> None:
+    async def run() -> None:
+        spawner.concurrent_starts = 1
+        spawner.problem, spawner.pod_reflector, spawner.start_timeout = "waits", waits("False"), 0.5
+        second, third = another(spawner), another(spawner)
+        second.problem, second.pod_reflector = "waits", waits("True")
+        first = asyncio.ensure_future(spawn(spawner))
+        tasks = [asyncio.ensure_future(spawn(one)) for one in (second, third)]
+        await settle()
+        assert (second.line.place(second), third.line.place(third)) == (0, 1)
+        # Its time counts all along, and its student is told why.
+        with pytest.raises(sys.modules["coursehub_hub.failures"].NoRoomError):
+            await asyncio.wait_for(first, spawner.start_timeout)
+        await settle()
+        assert third.line.place(third) == 1
+        second.pod_reflector = waits("True", "Running")
+        assert await asyncio.gather(*tasks) == ["http://server"] * 2
+
+    asyncio.run(run())
+    assert ended == []
+
+
 @pytest.fixture
 def left_behind(spawner: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A server whose start was under way when another hub died; of what is done with it is noted what."""
@@ -365,3 +439,43 @@ def test_a_server_that_ran_and_has_ended_is_not(left_behind: Any) -> None:
     left_behind.status, left_behind.server.ip = 1, "10.0.0.7"
     asyncio.run(poll_and_wait(left_behind))
     assert left_behind.done == []
+
+
+def test_who_waits_for_a_node_is_told_so_in_plain_words(spawner: Any) -> None:
+    full = {"progress": 30, "message": "0/3 nodes are available: 3 Insufficient memory", "raw_event": {}}
+    spawner.told = [full, {"message": "longer than expected"}]
+    spawner.pod_reflector = waits("False")
+    first, *others = said(spawner)
+    assert first == full["message"]
+    assert len(others) == 2
+    assert all(text.startswith("Your server waits for a machine") for text in others)
+    spawner.pod_reflector = waits("True")
+    assert said(spawner) == [full["message"], "longer than expected"]
+
+
+def test_a_page_has_the_events_of_its_own_pod(spawner: Any) -> None:
+    assert spawner.event_reflector is None
+    names = ["jupyter-two", "jupyter-one"]
+    spawner.watch = SimpleNamespace(events=[{"involvedObject": {"name": name}} for name in names])
+    assert spawner.event_reflector.events == spawner.watch.events[1:]
+
+
+def test_a_pod_says_when_its_student_asked_and_not_when_it_was_her_turn(spawner: Any) -> None:
+    assert sys.modules["coursehub_hub.spawner"].ASKED == _samples.ASKED
+
+    async def run() -> None:
+        spawner.concurrent_starts = 1
+        await spawner.line.enter("somebody else")
+        begun = datetime.now(UTC)
+        turn = asyncio.ensure_future(spawner.run_pre_spawn_hook())
+        await settle()
+        assert not turn.done()
+        noted = spawner._asked
+        spawner.line.leave("somebody else")
+        await turn
+        spawner.user.groups = []
+        annotations = (await spawner.get_pod_manifest()).metadata.annotations
+        assert annotations == {_samples.ASKED: noted}
+        assert abs(datetime.fromisoformat(noted) - begun) < timedelta(minutes=1)
+
+    asyncio.run(run())

@@ -73,6 +73,10 @@ def test_columns_need_a_roster() -> None:
     [
         ({"owner": "consent"}, "has no use for credentials_secret"),
         ({"subject": "{student}@a.example"}, "has no use for subject"),
+        (
+            {"owner": "consent", "credentials_secret": None, "workload_identity_audience": "https://a.example"},
+            "has no use for workload_identity_audience",
+        ),
         ({"folder": ""}, "needs folder"),
         ({"owner": "delegation"}, "needs subject"),
     ],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _exporter
+import json
+
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _exporter, _slots
+from coursehub_tools.drive import federation
 
 ANN = _accounts.Account("ann", "drive-consent-ann", "", "ann")
 BOB = _accounts.Account("bob", "drive-consent-bob", "", "bob")
@@ -63,3 +66,35 @@ def test_a_check_is_not_patient() -> None:
 
     assert words("check")[-2:] == words("count")[-2:] == ["--drive-patience", "60"]
     assert "--drive-patience" not in words("export")
+
+
+def test_a_job_has_its_pace_as_a_file_that_it_does_not_wait_for() -> None:
+    """By a path in it a file is mounted once and for all: the volume has to be a folder."""
+    spec = _exporter.job(task(pace="4f2a91"), "n", "tools:1", 60)["spec"]["template"]["spec"]
+    source = next(one for one in spec["volumes"] if one["name"] == "pace")["configMap"]
+    mount = next(one for one in spec["containers"][0]["volumeMounts"] if one["name"] == "pace")
+    told = _exporter.pace_map("n", "4f2a91", _slots.Rates(1, 2, 3, 4))
+    assert (source["name"], source["optional"]) == (told["metadata"]["name"], True)
+    assert mount == {"name": "pace", "mountPath": "/pace", "readOnly": True}
+    (item,) = source["items"]
+    assert _exporter.request(task(pace="4f2a91"))["pace"] == f"/pace/{item['path']}"
+    assert json.loads(told["data"][item["key"]]) == {
+        "identity_units_per_minute": 1,
+        "project_units_per_minute": 2,
+        "writes_per_second": 3,
+    }
+    assert "pace" not in _exporter.request(task())
+
+
+def test_a_pod_has_a_token_of_the_cluster_where_one_stands_for_a_key_and_only_there() -> None:
+    """It is of an account without rights, for nobody but the pool, and where the exporter looks for it."""
+    spec = _exporter.job(task(audience="https://iam.example/p"), "n", "tools:1", 60)["spec"]["template"]["spec"]
+    (volume,) = (one for one in spec["volumes"] if one["name"] == "token")
+    (source,) = volume["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "https://iam.example/p"
+    (mount,) = (one for one in spec["containers"][0]["volumeMounts"] if one["name"] == "token")
+    assert f"{mount['mountPath']}/{source['serviceAccountToken']['path']}" == str(federation.TOKEN)
+    assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == (_exporter.ACCOUNT, False)
+    without = _exporter.job(task(), "n", "tools:1", 60)["spec"]["template"]["spec"]
+    assert "serviceAccountName" not in without
+    assert "serviceAccountToken" not in json.dumps(without)

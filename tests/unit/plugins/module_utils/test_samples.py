@@ -127,6 +127,16 @@ def test_what_is_sampled() -> None:
     assert take(servers, nodes, TEN - timedelta(seconds=302)).waits == (40, 40, 0)
 
 
+def test_a_start_took_from_when_the_student_asked() -> None:
+    alice, bob, cid = pod("alice"), pod("bob"), pod("cid")
+    # A minute in line, before there was a pod; and what can't be read.
+    alice["metadata"]["annotations"][_samples.ASKED] = (TEN - timedelta(seconds=160)).isoformat()
+    bob["metadata"]["annotations"][_samples.ASKED] = "noon"
+    # The hub's clock may be ahead of the kubelet's.
+    cid["metadata"]["annotations"][_samples.ASKED] = (TEN - timedelta(seconds=50)).isoformat()
+    assert take([alice, bob, cid], []).waits == (100, 40, 0)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 9)), max_size=9),
     st.lists(st.integers(0, 1500), min_size=1, max_size=9, unique=True),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _slots
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +75,43 @@ def test_the_zone_is_of_the_volume() -> None:
 def test_two_students_with_one_account_slow_down_the_others_by_two_and_not_more() -> None:
     whole = _slots.Rates(800, 800, 8, 8)
     assert _slots.share(whole, 4, ["a", "a", "b", "c", "d"]) == _slots.Rates(400, 200, 4, 4)
+
+
+RATES = _slots.Rates(700, 1000, 2, 1e9)
+
+
+@given(
+    slots=st.integers(1, 9),
+    at_once=st.integers(1, 9),
+    students=st.integers(1, 40),
+    accounts=st.integers(1, 40),
+    seed=st.integers(0, 10**6),
+)
+def test_slots_that_end_in_any_order_never_leave_jobs_with_more_than_the_whole(
+    slots: int, at_once: int, students: int, accounts: int, seed: int
+) -> None:
+    """Pods read late, each when it likes, and what they read may be as old as they are."""
+    chance = random.Random(seed)
+    shares = _slots.Shares(RATES, min(at_once, slots), [number % accounts for number in range(students)])
+    waiting, left = list(range(slots)), slots
+    working: dict[int, _slots.Rates] = {}
+    told = shares.each(left)
+    most = Counter(shares.identities).most_common(1)[0][1]
+    while waiting or working:
+        if waiting and len(working) < shares.at_once:
+            # The share of its request, or what the file says already.
+            working[waiting.pop()] = chance.choice([shares.each(slots), told])
+        elif chance.random() < 0.5:
+            working[chance.choice(list(working))] = told
+        else:
+            del working[chance.choice(list(working))]
+            left -= 1
+            before, told = told, shares.each(left)
+            assert told.project_units_per_minute >= before.project_units_per_minute
+        every = list(working.values())
+        assert sum(one.project_units_per_minute for one in every) <= RATES.project_units_per_minute * 1.000001
+        # The Jobs that have students of one account: no more than it has students.
+        same = sorted(every, key=lambda one: -one.writes_per_second)[:most]
+        for name in ("writes_per_second", "identity_units_per_minute"):
+            assert sum(getattr(one, name) for one in same) <= getattr(RATES, name) * 1.000001
+    assert shares.each(1) == RATES

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
+    _bulk,
     _disks,
     _exporter,
     _exporter_disks,
@@ -38,6 +39,7 @@ PARAMETERS = {
     "folder": "0A",
     "subject": None,
     "name": "{student}",
+    "workload_identity_audience": "",
     "api_address": "http://drive:8080",
     "snapshot": "latest",
     "snapshot_class": "fast",
@@ -420,6 +422,93 @@ def test_rates_are_shared_by_the_jobs_of_one_identity(course: Course) -> None:
     assert {one["project_units_per_minute"] for one in asked} == {1_000_000 / len(slots)}
 
 
+PACE = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{_exporter.PACE}"
+
+
+def pace_key(job: Object) -> str:
+    volumes = {one["name"]: one for one in job["spec"]["template"]["spec"]["volumes"]}
+    (item,) = volumes["pace"]["configMap"]["items"]
+    return str(item["key"])
+
+
+def keys(course: Course) -> set[str]:
+    """Return what the Jobs of exports take for their pace."""
+    return {pace_key(job) for job in course.jobs.made if command_of(job) == "export"}
+
+
+def paces(course: Course) -> dict[str, Object]:
+    """Let the exporter look at its pace; return what it was last, by the name of the Job."""
+    seen: dict[str, Object] = {}
+
+    def perform(job: Object, command: str, asked: Object) -> list[Object | None]:
+        if command in ("export", "verify"):
+            seen[job["metadata"]["name"]] = json.loads(course.api.objects[PACE]["data"][pace_key(job)])
+        return [told(command, one) for one in asked["students"]]
+
+    course.jobs.perform = perform
+    return seen
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One slot after the other, so that it is known which is the last one."""
+    each = _bulk.each
+    monkeypatch.setattr(_bulk, "each", lambda items, work, *_more: each(items, work, 1))
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_the_last_slot_has_what_the_others_had(course: Course) -> None:
+    for number in range(6):
+        course.add(f"s{number}")
+    seen = paces(course)
+    result = course.run(concurrency=3, students_per_job=20, verify=True)
+    assert (result["failures"], result.get("warnings", [])) == ([], [])
+    assert [one["writes_per_second"] for one in seen.values()] == [2 / 3, 2 / 3, 1, 1, 2, 2]
+    assert [one["project_units_per_minute"] for one in seen.values()][-1] == 1_000_000
+    # What a request has is the share of the beginning.
+    assert {one["writes_per_second"] for one in course.jobs.requests("export")} == {2 / 3}
+    assert PACE not in course.api.objects
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_a_slot_hands_nothing_on_while_a_job_of_it_is_there(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pod may still ask Drive: on a node that is lost, for somebody who no longer hears of it."""
+    for number in range(6):
+        course.add(f"s{number}")
+    monkeypatch.setattr(_exporter_jobs, "CLEANING_S", 0.2)
+    seen = paces(course)
+
+    course.api.script += [
+        (lambda asked: asked.method == "DELETE" and asked.path.startswith(JOBS) and "-export-" in asked.path, Answer())
+    ]
+    result = course.run(concurrency=2, students_per_job=20)
+    assert "does not go" in result["warnings"][0]
+    assert [one["writes_per_second"] for one in seen.values()] == [1, 1]
+    assert PACE not in course.api.objects
+
+
+def test_without_the_right_to_tell_a_pace_the_run_goes_on(course: Course) -> None:
+    course.api.script += [(lambda request: request.path == PACE, refused(403, "no right"))] * 9
+    result = course.run()
+    assert (result["exported"], result["failures"]) == (2, [])
+    assert "can't be told to go faster, and go on at the pace they have" in result["warnings"][1]
+
+
+def test_a_pace_of_a_killed_run_is_no_pace_of_the_next_one(course: Course) -> None:
+    """A kubelet may still have the old one for a moment, and would give it to the next run's pods."""
+    seen = paces(course)
+    course.run()
+    (before,) = keys(course)
+    course.api.put(PACE, {"metadata": {"name": _exporter.PACE}, "data": {before: "{}"}})
+    course.jobs.made.clear()
+    seen.clear()
+    course.api.answer_next("DELETE", PACE, refused(403, "no right"))
+    assert course.run(look=True)["exported"] == 2
+    assert before not in keys(course)
+    assert [one["writes_per_second"] for one in seen.values()] == [2]
+    assert PACE not in course.api.objects
+
+
 def test_nothing_of_a_credential_is_in_a_job_or_in_the_result(course: Course, tmp_path: Path) -> None:
     secret = {"metadata": {"name": "drive-credentials"}, "data": {"key.json": "VDBLRU4="}}
     course.api.put(f"{SECRETS}/drive-credentials", secret)
@@ -718,6 +807,23 @@ def test_a_run_that_has_lost_its_lock_removes_nothing_of_the_next_one(course: Co
         course.run()
     assert course.api.asked_for("DELETE") == []
     assert not [path for path in course.api.asked_for("PATCH") if path.startswith(VOLUMES)]
+
+
+AUDIENCE = "https://iam.googleapis.com/projects/7/locations/global/workloadIdentityPools/course/providers/cluster"
+
+
+def test_with_workload_identity_every_job_has_the_token(course: Course) -> None:
+    with pytest.raises(CoursehubError, match="there is no ServiceAccount drive-exporter in students"):
+        course.run(workload_identity_audience=AUDIENCE)
+    assert course.jobs.made == []
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{_exporter.ACCOUNT}"
+    course.api.put(path, {"metadata": {"name": _exporter.ACCOUNT}})
+    result = course.run(workload_identity_audience=AUDIENCE, verify=True)
+    assert (result["exported"], result["verified"]) == (2, 2)
+    assert {command_of(job) for job in course.jobs.made} == {"check", "count", "export", "verify"}
+    for job in course.jobs.made:
+        (volume,) = (one for one in job["spec"]["template"]["spec"]["volumes"] if one["name"] == "token")
+        assert volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] == AUDIENCE
 
 
 def test_more_jobs_than_the_quota_lets_are_refused(course: Course) -> None:

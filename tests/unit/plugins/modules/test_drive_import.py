@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _exporter
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._kube import Kube
 from ansible_collections.coursehub.jupyterhub.plugins.modules.drive_import import Run
 
 from tests.unit.plugins.api import Api
-from tests.unit.plugins.disks import claim
+from tests.unit.plugins.disks import NAMESPACE, claim
 from tests.unit.plugins.drive import JOBS, SECRETS, Jobs, told
 from tests.unit.plugins.modules.students import CHOICE, Students
 from tests.unit.plugins.storage import CLAIMS, VOLUMES
@@ -24,6 +25,7 @@ PARAMETERS = {
     "folder": "0A",
     "subject": None,
     "name": "{student}",
+    "workload_identity_audience": "",
     "api_address": "",
     "new_disk": "back",
     "size": None,
@@ -146,6 +148,19 @@ def test_disks_of_different_zones_share_no_job(course: Course) -> None:
     course.jobs.made.clear()
     assert [one["failed"] for one in course.run()["students"]] == ["", ""]
     assert [len(one["students"]) for one in course.jobs.requests("import")] == [1, 1]
+
+
+def test_with_workload_identity_the_job_has_the_token(course: Course) -> None:
+    audience = "https://iam.example/pool"
+    with pytest.raises(CoursehubError, match="there is no ServiceAccount drive-exporter in students"):
+        course.run(workload_identity_audience=audience)
+    assert course.jobs.made == []
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{_exporter.ACCOUNT}"
+    course.api.put(path, {"metadata": {"name": _exporter.ACCOUNT}})
+    course.run(workload_identity_audience=audience)
+    (job,) = course.jobs.made
+    (volume,) = (one for one in job["spec"]["template"]["spec"]["volumes"] if one["name"] == "token")
+    assert volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] == audience
 
 
 def test_no_disk_is_made_where_no_node_is_ready(course: Course) -> None:

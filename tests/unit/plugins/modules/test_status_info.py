@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _manifests, _packing, _warm
 from ansible_collections.coursehub.jupyterhub.plugins.modules import status_info
+from coursehub_hub.database_watch import verdict
 
 from tests.unit.plugins.api import Answer, Api, now, refused
 
@@ -60,6 +62,34 @@ def test_a_database_whose_disk_is_nearly_full_is_told(hub: dict[str, Any], api: 
     assert told["name"] == "ns/data"
     assert told["detail"].startswith(f"{round(100 * used / 2**30)} % of 1Gi used")
     assert ("coursehub_hub_database_size" in told["detail"]) != well
+
+
+@pytest.mark.parametrize(
+    ("said", "there", "well"),
+    [
+        (["DatabaseWritable"], True, True),
+        (["DatabaseWritable", "DatabaseNotWritable"], True, False),
+        (["DatabaseNotWritable", "DatabaseWritable"], True, True),
+        # Of a pod that is gone.
+        (["DatabaseNotWritable"], False, True),
+    ],
+)
+def test_a_database_that_cant_be_written_to_is_told(
+    hub: dict[str, Any], api: Api, said: list[str], there: bool, well: bool
+) -> None:
+    pod = verdict.Pod("hub-5f", "ns", "u-1")
+    if there:
+        api.put(
+            "/api/v1/namespaces/ns/pods/hub-5f",
+            {"metadata": {"name": pod.name, "namespace": "ns", "uid": pod.uid}, "status": {"phase": "Running"}},
+        )
+    for minute, reason in enumerate(said):
+        event = verdict.event(pod, reason, f"{reason} it is", datetime(2026, 3, 1, 8, minute, tzinfo=UTC))
+        api.put(f"/api/v1/namespaces/ns/events/{event['metadata']['name']}", event)
+    result = status_info.run(hub)
+    assert result["well"] == well, result["text"]
+    told = [thing["detail"] for thing in result["things"] if thing["name"] == "hub's database"]
+    assert told == ([] if well else ["DatabaseNotWritable it is"])
 
 
 def test_placeholders_that_wait_for_nodes_are_no_workload_that_is_down(hub: dict[str, Any], api: Api) -> None:

@@ -159,3 +159,32 @@ def test_no_network_leads_to_the_metadata_address() -> None:
     policy = objects("jobs", coursehub_drive_export_networks=networks)[("NetworkPolicy", "drive-export")]
     blocks = [one["to"][0]["ipBlock"] for one in policy["spec"]["egress"][1:]]
     assert [block.get("except", []) for block in blocks] == [[str(metadata)]] * 16 + [[]]
+
+
+def test_the_schedule_tells_its_jobs_their_pace_and_writes_no_other_configmap() -> None:
+    rules = [one for one in objects("rights")[("Role", "drive-export")]["rules"] if "configmaps" in one["resources"]]
+    assert all(one.get("resourceNames") for one in rules)
+    written = [one["resourceNames"] for one in rules if set(one["verbs"]) - {"get"}]
+    assert written == [[_exporter.PACE]]
+    assert f"has(one.configMap) && one.configMap.name == '{_exporter.PACE}'" in validations("jobs")
+
+
+def test_a_token_is_for_google_alone_and_of_an_account_without_rights() -> None:
+    key = validations("jobs")
+    assert "serviceAccountToken" not in key
+    assert ("ServiceAccount", _exporter.ACCOUNT) not in objects("jobs")
+    audience = {"coursehub_drive_export_workload_identity_audience": "https://iam.example/pool"}
+    token = validations("jobs", **audience)
+    assert "source.serviceAccountToken.audience == 'https://iam.example/pool'" in token
+    assert f"object.spec.template.spec.serviceAccountName == '{_exporter.ACCOUNT}'" in token
+    assert "source.secret.name == 'drive-credentials'" in token
+    made = objects("jobs", **audience)
+    assert made[("ServiceAccount", _exporter.ACCOUNT)]["automountServiceAccountToken"] is False
+    assert set(objects("jobs")) < set(made)
+    rights = objects("rights", **audience)
+    bound = [
+        one for (kind, _name), item in rights.items() if kind.endswith("Binding") for one in item.get("subjects", [])
+    ]
+    assert {one["name"] for one in bound} == {"drive-export"}
+    told = json.loads(objects("schedule", **audience)[("ConfigMap", "drive-export")]["data"]["inventory.json"])
+    assert told["all"]["hosts"]["localhost"].items() >= audience.items()

@@ -141,10 +141,13 @@ def test_who_is_asked_are_the_servers_that_run() -> None:
     proxy, database = pod("proxy", "b"), pod("database", "b")
     proxy["metadata"]["labels"] = {"app.kubernetes.io/name": "proxy"}
     database["metadata"]["labels"] = {"app.kubernetes.io/name": "hub-postgresql"}
+    hub = pod("hub", "c")
+    hub["metadata"]["labels"] = {"app.kubernetes.io/name": "hub", "coursehub.jupyterhub/hub": "active"}
     ended = pod("done", "b", phase="Succeeded")
-    assert look_at([pod("ann", "a"), pod("benno", "b"), proxy, database, starting, ended]) == {
+    assert look_at([pod("ann", "a"), pod("benno", "b"), proxy, hub, database, starting, ended]) == {
         "a": ["10.0.0.3:8888"],
         "b": ["10.0.0.5:8888", "10.0.0.5:8000"],
+        "c": ["10.0.0.3:8082", "10.0.0.3:8081"],
     }
 
 

@@ -26,7 +26,14 @@ class World:
         self.labels: dict[str, bool] = {}
         self.holder = ""
         self.cluster_away = False
+        self.removed: set[str] = set()
         self.database_away = False
+        self.silent: list[str] = []
+
+    async def listen(self, part: str) -> None:
+        """Wait as long as this part of it says nothing."""
+        while part in self.silent:
+            await asyncio.sleep(0.001)
 
 
 class Cluster:
@@ -35,7 +42,10 @@ class Cluster:
         self._name = name
 
     async def read(self) -> dict[str, Any] | None:
+        await self._world.listen("cluster")
         self._reach()
+        if self._name in self._world.removed:
+            raise election.RefusedError("Unauthorized")
         return self._world.lease
 
     async def write(self, body: dict[str, Any]) -> None:
@@ -61,6 +71,7 @@ class Lock:
     def __init__(self, world: World, name: str) -> None:
         self._world = world
         self._name = name
+        self.proofs = 0
 
     async def take(self) -> bool:
         if self._world.database_away:
@@ -70,6 +81,8 @@ class Lock:
         return self._world.holder == self._name
 
     async def beat(self) -> None:
+        await self._world.listen("database")
+        self.proofs += 1
         if self._world.holder != self._name:
             raise LostError
 
@@ -87,7 +100,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Hub:
     def __init__(self, world: World, name: str) -> None:
         problems = (OSError, ConflictError)
-        self.election = election.Election(Cluster(world, name), Lock(world, name), name, "coursehub", problems)
+        self.lock = Lock(world, name)
+        self.election = election.Election(Cluster(world, name), self.lock, name, "coursehub", problems)
         self.active = False
 
     async def live(self) -> None:
@@ -174,6 +188,85 @@ def test_with_the_api_server_away_the_one_that_works_goes_on() -> None:
         assert (first.active, second.active) == (True, False)
         assert world.lease is not None
         assert world.lease["spec"]["holderIdentity"] == "a"
+        await end(*tasks)
+
+    asyncio.run(run())
+
+
+def test_a_silent_api_server_makes_no_proof_come_late() -> None:
+    async def run() -> None:
+        world = World()
+        first, _second, *tasks = await pair(world)
+        world.silent = ["cluster"]
+        before = first.lock.proofs
+        await until(lambda: first.lock.proofs > before + 3)
+        await end(*tasks)
+
+    asyncio.run(run())
+
+
+def test_the_one_that_stands_by_is_held_off_as_long_as_a_process_lives_that_has_no_proof() -> None:
+    async def run() -> None:
+        world = World()
+        first, second, works, waits = await pair(world)
+        world.silent = ["database"]
+        # As the database does it, after its own patience.
+        world.holder = ""
+        await asyncio.sleep(0.2)
+        assert (first.active, second.active) == (True, False)
+        await end(works)
+        world.silent = []
+        await until(lambda: second.active)
+        await end(waits)
+
+    asyncio.run(run())
+
+
+def test_one_whose_pod_was_removed_ends_and_the_other_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(election, "GONE_S", 0.05)
+
+    async def run() -> None:
+        world = World()
+        _first, second, works, waits = await pair(world)
+        world.removed = {"a"}
+        with pytest.raises(election.GoneError, match="its pod was removed"):
+            await works
+        world.holder = ""
+        await until(lambda: second.active)
+        await end(waits)
+
+    asyncio.run(run())
+
+
+def test_an_api_server_that_refuses_while_it_starts_ends_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(election, "GONE_S", 0.1)
+
+    async def run() -> None:
+        world = World()
+        first, _second, *tasks = await pair(world)
+        for _round in range(4):
+            world.cluster_away = True
+            await asyncio.sleep(0.2)
+            world.removed = {"a", "b"}
+            world.cluster_away = False
+            await asyncio.sleep(0.02)
+            world.removed = set()
+            await asyncio.sleep(0.02)
+        assert first.active
+        await end(*tasks)
+
+    asyncio.run(run())
+
+
+def test_a_silent_database_is_told_of(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(election, "SILENT_S", 0.01)
+
+    async def run() -> None:
+        world = World()
+        _first, _second, *tasks = await pair(world)
+        assert "is silent" not in caplog.text
+        world.silent = ["database"]
+        await until(lambda: "The database is silent" in caplog.text)
         await end(*tasks)
 
     asyncio.run(run())

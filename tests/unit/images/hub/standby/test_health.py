@@ -42,6 +42,8 @@ def test_one_that_stands_by_is_well_and_one_that_works_is_what_its_hub_is(
     assert answer() == 200
     state.active = True
     assert answer() == 503
+    # Whoever asks whether the node is there does not wait for the hub.
+    assert requests.get(f"http://127.0.0.1:{server.server_port}/", timeout=5).status_code == 404
     hub.status = 200  # type: ignore[attr-defined]
     assert answer() == 200
     hub.shutdown()

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import ssl
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from coursehub_tools.drive import client, reasons
 from coursehub_tools.drive.client import MOST_WAIT_S, Client, LostError, RefusedError, SpentError, backoff
-from coursehub_tools.drive.pacer import DOWNLOAD, EDIT, LIST, Pacer, Rates, project_bucket
+from coursehub_tools.drive.pacer import DOWNLOAD, EDIT, LIST, Bucket, Pacer, Rates, project_bucket
 from coursehub_tools.drive.reasons import REASONS, Treatment
+from coursehub_tools.drive.share import Share
 from google.auth.exceptions import TransportError
 from google.oauth2.credentials import Credentials
 from hypothesis import given
@@ -69,6 +72,69 @@ def test_identities_share_what_their_project_may() -> None:
     for turn in range(60):
         paced[turn % 3].wait(DOWNLOAD, write=False)
     assert time.now - 1000 >= (60 * DOWNLOAD - DOWNLOAD) / 100 - 1
+
+
+def write_rates(path: Path, **rates: float) -> None:
+    whole = {"identity_units_per_minute": 6000, "project_units_per_minute": 6000, "writes_per_second": 2}
+    path.write_text(json.dumps(whole | rates), encoding="utf-8")
+
+
+def test_a_share_grows_while_the_process_is_at_work(tmp_path: Path) -> None:
+    time, own, path = Time(), Rates(3000, 3000, 0.5, 7), tmp_path / "rates.json"
+    share = Share(own, path, time.clock)
+    paced = Pacer(own, None, time.clock, time.sleep, share)
+    paced.wait(EDIT, write=True)
+    paced.wait(EDIT, write=True)
+    assert time.now == 1002
+    write_rates(path)
+    # It is read every five seconds: those until 1005 go at the pace of before.
+    for _turn in range(2):
+        paced.wait(EDIT, write=True)
+    assert time.now == 1006
+    for _turn in range(4):
+        paced.wait(EDIT, write=True)
+    assert time.now == 1008
+    assert (share().bytes_per_day, share().project_units_per_minute) == (7, 6000)
+    path.unlink()
+    time.now += 5
+    assert share() == own
+
+
+def test_identities_share_what_their_project_has_become(tmp_path: Path) -> None:
+    time, own, path = Time(), Rates(60_000, 6000, 1e6), tmp_path / "rates.json"
+    write_rates(path, identity_units_per_minute=60_000, project_units_per_minute=24_000, writes_per_second=1e6)
+    project, share = project_bucket(own, time.clock), Share(own, path, time.clock)
+    paced = [Pacer(own, project, time.clock, time.sleep, share) for _identity in range(3)]
+    for turn in range(120):
+        paced[turn % 3].wait(DOWNLOAD, write=False)
+    assert 58 <= time.now - 1000 <= 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "3",
+        '{"writes_per_second": 5}',
+        '{"identity_units_per_minute": 1, "project_units_per_minute": 1, "writes_per_second": 0}',
+        '{"identity_units_per_minute": 1, "project_units_per_minute": NaN, "writes_per_second": 1}',
+        '{"identity_units_per_minute": null, "project_units_per_minute": 1, "writes_per_second": 1}',
+    ],
+)
+def test_what_is_no_share_changes_nothing(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rates.json"
+    path.write_text(text, encoding="utf-8")
+    assert Share(Rates(1, 2, 3, 4), path, Time().clock)() == Rates(1, 2, 3, 4)
+
+
+def test_what_came_in_before_a_change_came_in_at_the_rate_of_before() -> None:
+    time = Time()
+    bucket = Bucket(1, 100, time.clock)
+    assert bucket.take(100) == 0
+    time.now += 10
+    bucket.change(5, 100)
+    assert (bucket.take(10), bucket.take(10)) == (0, 2)
 
 
 def test_all_of_an_identity_wait_when_one_is_told_to() -> None:

@@ -94,7 +94,7 @@ def test_two_students_never_have_one_folder(usual: dict[str, Any]) -> None:
     [
         ("{", "is no JSON: store the file as Google gave it"),
         ("[]", "is no JSON object"),
-        ('{"type": "external_account"}', "is neither a service account's key nor a stored consent"),
+        ('{"type": "external_account_authorized_user"}', "is no key, no credential configuration and no consent"),
         ('{"type": "service_account", "private_key": "s3cret"}', "is no service account's key"),
         ('{"type": "authorized_user", "refresh_token": "t0ken"}', "has no client_id, client_secret"),
     ],

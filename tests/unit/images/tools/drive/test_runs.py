@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,24 @@ def test_students_are_sorted_by_identity_and_stay_in_their_order() -> None:
         [asked("a", "1"), asked("b", "2"), asked("c", "1"), asked("d", "1", "d@x"), asked("e", "2")]
     )
     assert [[one.student for one in row] for row in rows] == [["a", "c"], ["b", "e"], ["d"]]
+
+
+def test_each_identity_goes_by_the_share_that_the_run_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rates.json"
+    seen: list[float | None] = []
+    rates = {"identity_units_per_minute": 1, "project_units_per_minute": 1, "writes_per_second": 7}
+    path.write_text(json.dumps(rates), encoding="utf-8")
+
+    def pacer(_rates: Any, _project: Any, share: Any) -> object:
+        seen.append(share and share().writes_per_second)
+        return object()
+
+    monkeypatch.setattr(runs, "Pacer", pacer)
+    does(monkeypatch, lambda _task: None)
+    runs.all_of("check", [Asked("a", Path("1"), pace=path), Asked("b", Path("2"), pace=path)], WHERE, None)
+    assert seen == [7, 7]
+    runs.all_of("check", [asked("a", "1")], WHERE, None)
+    assert seen[2:] == [None]
 
 
 def test_identities_are_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

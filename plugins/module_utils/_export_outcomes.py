@@ -14,6 +14,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors impor
 Object = dict[str, Any]
 
 EXPORTED, VERIFIED = "exported", "verified"
+# The exporter's reason where its own count of the day's bytes has no room; Drive may take more.
+OUR_COUNT = "dayShareSpent"
 _COUNTS = ("files", "bytes", "uploaded_files", "uploaded_bytes", "calls", "problems_count")
 
 
@@ -27,6 +29,8 @@ class Outcomes:
         # What Drive has said to one student and would say to all: that it takes no more today, or nothing there.
         self._closed = ""
         self._until = ""
+        # By claim, of whom the exporter said that its share of the day is used up: a share is a slot's.
+        self._spent: dict[str, tuple[str, str]] = {}
 
     def __getitem__(self, claim: str) -> _exports.Outcome:
         return self._outcomes[claim]
@@ -37,11 +41,11 @@ class Outcomes:
 
     def plan(self, disks: Mapping[str, _disks.Disk], shots: Mapping[str, _snapshots.Shot]) -> None:
         """Note what is to be done for each disk. One without a snapshot has its own still to be taken."""
-        look, verify = self._parameters["look"], self._parameters["verify"]
+        again = self._parameters["look"] or self._parameters["checksum"]
         for claim, disk in disks.items():
             account = self._accounts[claim]
             name = shots[claim].name if claim in shots else ""
-            done = _exports.steps(disk, name, self._shape(account), look=look, verify=verify)
+            done = _exports.steps(disk, name, self._shape(account), again=again, verify=self._parameters["verify"])
             self._outcomes[claim] = _exports.Outcome(
                 disk.student, claim, account.subject or account.secret, account.name, name, done
             )
@@ -71,13 +75,20 @@ class Outcomes:
         """Return those of the claims of which this is to be done."""
         return [claim for claim in claims if what in self._outcomes[claim].done]
 
-    def leave_out(self, claims: Iterable[str]) -> bool:
-        """Fail these where Drive would say to them what it has said to another one; tell whether it is so."""
-        if not self._closed:
+    def leave_out(self, claims: Iterable[str], slot: Iterable[str] = ()) -> bool:
+        """Fail these where what was said to another one would be said to them; tell whether it is so.
+
+        Drive's own word is for all. That a share of the day's bytes is used up is for those of its ``slot``.
+        """
+        closed, until = self._closed, self._until
+        spent = next((self._spent[claim] for claim in slot if claim in self._spent), None)
+        if not closed and spent is not None:
+            closed, until = spent
+        if not closed:
             return False
         for claim in claims:
-            self.fail({claim: self._closed})
-            self._outcomes[claim].until = self._until
+            self.fail({claim: closed})
+            self._outcomes[claim].until = until
         return True
 
     def exported(self, disk: _disks.Disk, shot: _snapshots.Shot, told: Object, now: datetime) -> _exports.Record | None:
@@ -127,6 +138,10 @@ class Outcomes:
         # What Drive says to one it would say to the next as well: of a folder or a project that all have, and of the
         # day of the identity that all have. Somebody's own Drive is no matter of the others'.
         treatment, folder = told.get("treatment"), self._parameters["folder"]
+        if told.get("reason") == OUR_COUNT:
+            if self._parameters["owner"] == _accounts.SHARED_DRIVE:
+                self._spent[disk.claim] = sentence, str(told.get("until", ""))
+            return
         place = treatment == "drive" and (folder or told.get("reason") == "accessNotConfigured")
         if place or (treatment == "day" and self._parameters["owner"] == _accounts.SHARED_DRIVE):
             self._closed, self._until = sentence, str(told.get("until", ""))

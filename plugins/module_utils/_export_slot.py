@@ -47,7 +47,7 @@ class Work:
         for number, batch in enumerate(_slots.batches(claims, size)):
             for claim in batch:
                 phase.started(claim)
-            if not self.outcomes.leave_out(batch):
+            if not self.outcomes.leave_out(batch, claims):
                 try:
                     self.exporter.jobs.see_going(slot.claim)
                     self._export(slot, f"{slot.claim}-{number}", batch)

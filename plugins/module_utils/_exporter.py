@@ -96,7 +96,7 @@ def check(parameters: Mapping[str, Any]) -> None:
 
 def common(parameters: Mapping[str, Any], rates: _slots.Rates) -> Object:
     """Return what all students' requests have in common."""
-    told = {name: parameters[name] for name in ("folder", "exclude", "bundle", "prune", "look")}
+    told = {name: parameters[name] for name in ("folder", "exclude", "bundle", "prune", "look", "checksum")}
     return {**told, **asdict(rates)}
 
 

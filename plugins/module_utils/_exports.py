@@ -134,17 +134,17 @@ def choose(
     return chosen, fresh, problems
 
 
-def steps(disk: Disk, snapshot: str, wanted_shape: str, *, look: bool, verify: bool) -> list[str]:
+def steps(disk: Disk, snapshot: str, wanted_shape: str, *, again: bool, verify: bool) -> list[str]:
     """Return what is to be done for a disk: ``exported``, ``verified``, both or nothing.
 
     ``snapshot`` is empty where it is still to be taken. An export of the same snapshot, made with the same
-    parameters, has all that there is. With ``look`` Drive is asked whether it still has it.
+    parameters, has all that there is, unless Drive or the disk is to be looked at ``again``.
     """
     record = record_of(disk)
     # A snapshot that is still to be taken has no name, and neither has that of a record whose proof failed.
     same = record is not None and snapshot != "" and record.snapshot == snapshot and record.shape == wanted_shape
-    exported = [] if same and not look else ["exported"]
-    proven = same and record is not None and bool(record.verified_at) and not look
+    exported = [] if same and not again else ["exported"]
+    proven = same and record is not None and bool(record.verified_at) and not again
     return exported + (["verified"] if verify and not proven else [])
 
 

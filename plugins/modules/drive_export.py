@@ -45,12 +45,23 @@ options:
     description: The VolumeSnapshotClass. Needed with V(fresh).
     type: str
   verify:
-    description: Whether each new export is proven afterwards, by the checksums that Drive tells and a sample of bytes.
+    description: Whether each new export is proven afterwards, by the checksums that Drive tells and the bytes of
+      a sample, other files each time.
     type: bool
     default: false
   look:
     description: Whether Drive is asked what others have changed there. Without it the last run's list is trusted, where
       Drive still has that list.
+    type: bool
+    default: false
+  checksum:
+    description:
+      - Whether each file is read and compared with what Drive has, also one that has the size and the time that it had
+        at the last export. Without it such a file is taken for unchanged, and a proof does not find what it hides,
+        since that compares Drive with the list. Files that are unpacked again from a zip with fixed times are such.
+      - All of each home is read, also where Drive has the export of its snapshot already, so each gets a scratch disk.
+        At 100 MB/s a home of 10 GB takes 100 s, and a thousand of them in 4 Jobs 7 hours, which O(wait_timeout) has to
+        allow. It costs no more calls of Drive.
     type: bool
     default: false
   prune:
@@ -76,7 +87,8 @@ options:
     default: 2
   bytes_per_day:
     description: What Drive takes of one account. It is divided by the Jobs at once that have students of the account,
-      and stays so when some of them have ended; each Job counts anew.
+      and stays so when some of them have ended; each Job counts anew. A file that is larger than such a part is named
+      and left out.
     type: float
     default: 805306368000
   report:
@@ -220,6 +232,7 @@ def main() -> None:
             "snapshot_class": {"type": "str"},
             "verify": {"type": "bool", "default": False},
             "look": {"type": "bool", "default": False},
+            "checksum": {"type": "bool", "default": False},
             "prune": {"type": "bool", "default": False},
             "bundle": {"type": "str", "choices": ["auto", "never", "always"], "default": "auto"},
             "exclude": {"type": "list", "elements": "str", "default": []},

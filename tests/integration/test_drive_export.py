@@ -179,6 +179,26 @@ def test_the_state_may_be_lost_before_the_first_export_ends(ada: Student) -> Non
     assert ada.tree() == expected(ada.home)
 
 
+def test_two_states_that_were_both_stopped_half_way_make_nothing_twice(ada: Student) -> None:
+    homework(ada.home, 30)
+    ada.options = {"threads": 1}
+    states = [str(ada.place / f"state-{number}") for number in range(2)]
+    error = {"status": 403, "reason": "domainPolicy"}
+    for state in (*states, *states):
+        ada.drive.admin("POST", "/faults", method="drive.files.create", identity=ada.email, nth=4, error=error)
+        assert ada.export(state=state)["outcome"] == "stopped"
+        ada.drive.admin("DELETE", "/faults")
+    for state in states:
+        ada.exported(state=state)
+        assert ada.tree() == expected(ada.home)
+        # The folder and the list of the export are no part of the home.
+        assert len(ada.files()) == len(expected(ada.home)) + 2
+        (ada.home / Path(state).name).write_text("more", encoding="utf-8")
+    assert ada.exported(state=states[0])["outcome"] == "complete"
+    assert ada.exported(state=states[0])["outcome"] == "unchanged"
+    assert len(ada.files()) == len(expected(ada.home)) + 2
+
+
 def test_lists_that_are_late_make_nothing_twice(ada: Student) -> None:
     homework(ada.home)
     ada.exported()
@@ -605,10 +625,26 @@ def test_the_bytes_of_a_day_are_counted_so_that_drive_need_not_refuse(drive: Emu
     for one in students:
         homework(one.home, 5)
         one.options = {"credentials": str(students[0].key)}
-    results = run(drive, tmp_path, "export", [one.values() for one in students], bytes_per_day=700)
+    # It leaves as much of the day as three of the others have; none of them is a hundredth of it.
+    (students[0].home / "0").write_bytes(bytes(49300))
+    values = [one.values() for one in students]
+    results = run(drive, tmp_path, "export", values, bytes_per_day=50000, threads=1)
     assert [results[one.name]["outcome"] for one in students] == ["paused", "paused"]
-    assert "uploadLimitExceeded (by our own count): 750 GB were sent today" in results["day-1"]["failed"]
-    assert (results["day-1"]["uploaded_files"], results["day-2"]["calls"]) == (3, 0)
+    assert "by our own count: this run's share of the bytes" in results["day-1"]["failed"]
+    assert (results["day-1"]["uploaded_files"], results["day-2"]["calls"]) == (4, 0)
+
+
+def test_a_file_that_no_day_has_room_for_is_named_and_nobody_waits_for_it(drive: Emulator, tmp_path: Path) -> None:
+    students = [Student(drive, tmp_path / name, name).enrol() for name in ("sparse-1", "sparse-2")]
+    for one in students:
+        homework(one.home, 5)
+        one.options = {"credentials": str(students[0].key)}
+    with (students[0].home / "sparse").open("wb") as file:
+        file.truncate(200 << 30)
+    results = run(drive, tmp_path, "export", [one.values() for one in students], bytes_per_day=100 << 30)
+    assert [results[one.name]["outcome"] for one in students] == ["complete", "complete"]
+    (problem,) = results["sparse-1"]["problems"]
+    assert "'sparse': 214748364800 bytes are more than" in problem
 
 
 def test_folders_below_the_hundredth_are_named(drive: Emulator, ada: Student) -> None:

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--bundle", choices=bundle.MODES)
         one.add_argument("--prune", action="store_true", default=None, help="put into the bin what is gone at home")
         one.add_argument("--look", action="store_true", default=None, help="look for what was changed in Drive")
+        one.add_argument("--checksum", action="store_true", default=None, help="read each file, whatever its time says")
         one.add_argument("--partial", action="store_true", default=None, help="import what there is, if it isn't all")
         one.add_argument("--gone", action="store_true", default=None, help="import also what was gone at home")
         one.add_argument("--new", action="store_true", default=None, help="the disk was never exported before")

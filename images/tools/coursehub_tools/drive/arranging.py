@@ -25,13 +25,22 @@ def arrange(found: Iterable[Row], bundled: Collection[str]) -> list[Row]:
     return sorted(rows, key=lambda row: row.key)
 
 
-def questions(base: Iterable[Row], wanted: Iterable[Row]) -> list[Row]:
-    """Return the files of which the checksums decide something, so that they are to be read before planning."""
+def questions(base: Iterable[Row], wanted: Iterable[Row], *, checksum: bool = False) -> list[Row]:
+    """Return the files of which the checksums decide something, so that they are to be read before planning.
+
+    With ``checksum`` that is all that may be as they were, also those in bundles: size and time are not believed.
+    """
+    base, files = list(base), [row for row in wanted if row.kind == FILE]
     things = {row.key: row for row in base if row.in_drive}
-    wanted = [row for row in wanted if row.in_drive and row.kind == FILE]
-    keys = {row.key for row in wanted}
+    own = [row for row in files if row.in_drive]
+    keys = {row.key for row in own}
     lost = {row.size for key, row in things.items() if row.kind == FILE and row.size and key not in keys}
-    return [row for row in wanted if _asked(row, things.get(row.key), lost)]
+    asked = [row for row in own if _asked(row, things.get(row.key), lost)]
+    if checksum:
+        sizes = {row.key: row.size for row in base}
+        seen = {row.key for row in asked}
+        asked += [row for row in files if row.key not in seen and sizes.get(row.key) == row.size]
+    return asked
 
 
 def _asked(row: Row, old: Row | None, lost: Collection[int]) -> bool:

@@ -42,6 +42,18 @@ _UNTRUSTED = Rule(
     Treatment.DRIVE,
     "what answers in Drive's place has a certificate that is not trusted: look at the proxy and the authorities",
 )
+# Of our own count of the day's bytes, of which this process has a share. A hundredth of it (2 GB of a fourth of 750) is
+# a lot for a file: where one has no room that is smaller, the day is over. A larger one says nothing of the others: any
+# student makes a file of 200 GB by one word (truncate), also on a disk of 10.
+OUR_COUNT = "dayShareSpent"
+_SMALL_OF_A_DAY = 0.01
+_SPENT = Rule(Treatment.DAY, "this run's share of the bytes that Drive takes in a day is used up: run this tomorrow")
+_NOT_TODAY = Rule(Treatment.FILE, "it is sent by a later run, on a day that has so much left")
+_NEVER = Rule(
+    Treatment.FILE,
+    "it is more than this run's share of the bytes of a whole day: have it made smaller or left out (exclude), or let"
+    " fewer Jobs share the day (concurrency)",
+)
 _LOST = (OSError, httplib2.HttpLib2Error, http.client.HTTPException, TransportError)
 
 
@@ -70,6 +82,14 @@ class LostError(RefusedError):
         # Messages of the library may have an address in them, and a session's is a secret.
         super().__init__(reasons.LOST, 0, type(error).__name__, "")
         self.args = (f"Drive does not answer ({type(error).__name__})",)
+
+
+class SpentError(RefusedError):
+    """So many bytes have no room in our own count of the day: Drive was not asked."""
+
+    def __init__(self, rule: Rule, size: int) -> None:
+        super().__init__(rule, 0, OUR_COUNT, "")
+        self.args = (f"{size} bytes are more than is left of the day by our own count",)
 
 
 def refusal(status: int, headers: Any, content: bytes) -> RefusedError:
@@ -150,10 +170,13 @@ class Client:
         return content
 
     def spend(self, size: int) -> None:
-        """Count bytes that are to be sent. Raises RefusedError where the day has not so many left."""
-        if not self._pacer.spend(size):
-            reason = "uploadLimitExceeded"
-            raise RefusedError(reasons.REASONS[reason], 0, reason, "by our own count")
+        """Count the bytes of a file that is to be sent. Raises SpentError where the day has not so many left."""
+        if self._pacer.spend(size):
+            return
+        day = self._pacer.bytes_per_day
+        if size > day:
+            raise SpentError(_NEVER, size)
+        raise SpentError(_SPENT if size <= day * _SMALL_OF_A_DAY else _NOT_TODAY, size)
 
     def send(
         self, method: str, uri: str, headers: dict[str, str], body: Any, *, units: int = 0, write: bool = False

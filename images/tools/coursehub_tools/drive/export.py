@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import tree
-from ..result import FailedError, say, shown
-from . import arranging, bundle, known_disk, look, manifest, names, parallel, plan, scan, state, upload
+from ..result import FailedError, because, say, shown
+from . import arranging, bundle, known_disk, look, manifest, names, parallel, plan, scan, state, turn, upload
 from .apply import Applying
 from .client import Client, RefusedError
 from .ignore import Ignore, student_lines
 from .lists import Lists
 from .manifest import Header
-from .objects import TOP, Drive, Fact
+from .objects import TOP, Drive
 from .reasons import Treatment
 from .report import Report
 from .rows import FILE, FOLDER, LINK, MANIFEST, Row
@@ -50,6 +49,8 @@ class Job:
     # Whether this disk was never exported, as far as whoever runs this knows, and which one it is.
     new: bool = False
     disk_uid: str = ""
+    # Read each file and compare, also those that have the size and time that they had.
+    checksum: bool = False
 
     @property
     def folder_name(self) -> str:
@@ -60,15 +61,25 @@ class Job:
         return self.state / state.folder_name(self.student)
 
 
-def run(job: Job, client: Client, report: Report, lists: Lists | None = None) -> str:
-    """Export one student; return ``complete``, or ``unchanged`` where there was nothing to do.
+@dataclass(frozen=True)
+class Exported:
+    """What it came to, ``complete``, or ``unchanged`` where there was nothing to do; and the list that Drive has."""
+
+    outcome: str
+    list_md5: str
+
+
+def run(job: Job, client: Client, report: Report, lists: Lists | None = None) -> Exported:
+    """Export one student.
 
     ``lists`` is shared by students of one identity.
 
     Raises RefusedError, FailedError, OSError; what had been done by then is in the report and in the state.
     """
     with tree.top(job.source) as home, state.opened(job.own_state, job.student) as kept:
-        return _Export(job, Drive(client, job.student), kept, home, report).run(lists)
+        drive = Drive(client, job.student, turn.of(kept.folder))
+        outcome = _Export(job, drive, kept, home, report).run(lists)
+        return Exported(outcome, kept.md5)
 
 
 class _Export:
@@ -80,6 +91,8 @@ class _Export:
         self._report = report
         # What has been read once is not read for another plan.
         self._read: dict[Row, Digest] = {}
+        # What could not be, by path, and why.
+        self._unread: dict[str, str] = {}
 
     def run(self, lists: Lists | None) -> str:
         found = self._scan()
@@ -165,16 +178,19 @@ class _Export:
             self._look()
             return
         settle(self._drive, self._state)
-        known = self._state.rows.get(("", MANIFEST)) or self._state.rows.get(("", FOLDER))
-        if self._job.look or (known is not None and not self._trusted(self._drive.get(known.id))):
+        if self._job.look or not self._is_as_left():
             self._look()
 
-    def _trusted(self, fact: Fact | None) -> bool:
-        return fact is not None and not fact.trashed and not self._foreign(fact.md5)
+    def _is_as_left(self) -> bool:
+        """Tell whether nobody else has exported since: what a run that was killed has left may be of long ago.
 
-    def _foreign(self, md5: str) -> bool:
-        """Tell whether the list in Drive is somebody else's. Ours may be newer there than here after a kill."""
-        return bool(md5) and not self._state.dirty and md5 != self._state.md5
+        Ours may be newer in Drive than here after a kill.
+        """
+        known = self._state.rows.get(("", MANIFEST)) or self._state.rows.get(("", FOLDER))
+        fact = self._drive.get(known.id) if known is not None else None
+        if known is None or fact is None or fact.trashed or fact.turn != self._drive.turn:
+            return False
+        return known.kind == FOLDER or fact.md5 in self._state.lists
 
     def _look(self) -> None:
         header = self._state.header
@@ -187,12 +203,15 @@ class _Export:
                 self._state.rebase(self._header("", shared), [])
             return
         there = look.listed(self._drive, found, top.id, self._state.folder)
-        if there is not None and there[0].student == self._job.student:
-            # Of two lists the one in Drive is the newer, unless ours has something that came after it.
-            known = known + there[1] if self._state.dirty else there[1] + known
+        if there is not None and there.header.student == self._job.student:
+            # Of two lists the one in Drive is the newer, unless it is ours and we have something that came after it.
+            ours = self._state.dirty and there.fact.md5 in self._state.lists
+            known = known + there.rows if ours else there.rows + known
             known = list({row.id or row.key: row for row in reversed(known)}.values())
-        rows = look.adopt(found, known, top.id)
-        self._state.rebase(self._header(top.id, shared), rows)
+        rows = look.adopt(found, known, top.id, there)
+        self._state.rebase(self._header(top.id, shared), rows, there.fact.md5 if there else "")
+        # Before anything is made: whoever went on with it until now has to look from here on.
+        self._drive.take(there.fact if there else top)
 
     def _shared(self) -> str:
         return look.shared_drive(self._drive, self._job.student, self._job.folder)
@@ -219,15 +238,24 @@ class _Export:
         base = list(self._state.rows.values())
         bundled = bundle.choose(found.rows, base, self._job.bundle, self._job.writes_per_second)
         wanted = arranging.arrange(found.rows, bundled)
-        digests = self._digests(arranging.questions(base, wanted))
-        return plan.plan(base, wanted, digests, found.problems, prune=self._job.prune)
+        digests = self._digests(arranging.questions(base, wanted, checksum=self._job.checksum))
+        steps = plan.plan(base, wanted, digests, found.problems, prune=self._job.prune)
+        for row in steps.settled:
+            if row.kind == FILE and row.path in self._unread:
+                self._report.problem(row.path, f"{self._unread.pop(row.path)}: what was exported of it stays")
+        return steps
 
     def _digests(self, rows: Sequence[Row]) -> dict[str, Digest]:
         def read(row: Row) -> None:
-            # What can't be read is met again, and named, when it is to be sent.
-            with contextlib.suppress(OSError, scan.ChangedError), scan.opened(self._home, row) as file:
-                content = Content(file, row, lambda: scan.see_unchanged(file, row))
-                self._read[row] = upload.digest(content)
+            # What can't be read and is to be sent is met again then, and named.
+            try:
+                with scan.opened(self._home, row) as file:
+                    content = Content(file, row, lambda: scan.see_unchanged(file, row))
+                    self._read[row] = upload.digest(content)
+            except OSError as error:
+                self._unread[row.path] = f"it can't be read ({because(error)})"
+            except scan.ChangedError as error:
+                self._unread[row.path] = str(error)
 
         parallel.each(read, [row for row in rows if row not in self._read], self._job.threads)
         return {row.path: self._read[row] for row in rows if row in self._read}
@@ -261,7 +289,7 @@ class _Export:
         rows = [one for one in rows if one.key not in (("", MANIFEST), ("", FOLDER))]
         rows += [Row("", FOLDER, id=header.top), row]
         path = self._state.folder / "new-manifest"
-        manifest.write(path, header, rows)
+        self._state.list_to_be(manifest.write(path, header, rows))
         with path.open("rb") as file:
             content = Content(file.fileno(), replace(row, size=path.stat().st_size), lambda: None)
             self._state.want(row)

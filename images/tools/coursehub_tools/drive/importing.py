@@ -95,7 +95,8 @@ def _exported(drive: Drive, job: Job) -> tuple[Header, list[Row], list[str]]:
     if job.partial:
         found = partial.find(drive, job.student, job.folder, job.name or job.student)
         return found.header, found.rows, found.unlisted
-    return (*look.exported(drive, job.student, job.folder, job.name or job.student), [])
+    there = look.exported(drive, job.student, job.folder, job.name or job.student)
+    return there.header, there.rows, []
 
 
 def _has(home: int, things: Iterable[Row]) -> bool:

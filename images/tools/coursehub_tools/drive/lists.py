@@ -13,15 +13,15 @@ from .objects import Drive
 
 
 class Lists:
-    """MD5s of the lists by Drive's ids, of each shared drive. Threads may share it."""
+    """MD5s of the lists, and whose turn it is, by Drive's ids, of each shared drive. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: dict[str, dict[str, str]] = {}
+        self._found: dict[str, dict[str, tuple[str, str]]] = {}
 
     def has(self, drive: Drive, shared: str, file_id: str, md5: str) -> bool:
-        """Tell whether a shared drive, or one's own (empty), has a list as it is known. Raises RefusedError."""
+        """Tell whether a shared drive, or one's own (empty), has a list as the state knows it. Raises RefusedError."""
         with self._lock:
             if shared not in self._found:
-                self._found[shared] = {fact.id: fact.md5 for fact in drive.lists(shared)}
-            return self._found[shared].get(file_id) == md5
+                self._found[shared] = {fact.id: (fact.md5, fact.turn) for fact in drive.lists(shared)}
+            return self._found[shared].get(file_id) == (md5, drive.turn)

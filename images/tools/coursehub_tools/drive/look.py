@@ -8,7 +8,8 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from ..result import FailedError, shown
@@ -59,20 +60,37 @@ def download(drive: Drive, fact: Fact, path: Path) -> None:
             file.write(drive.content(fact.id, start, min(fact.size, start + _CHUNK)))
 
 
-def listed(drive: Drive, found: Mapping[str, Fact], top: str, work: Path) -> tuple[Header, list[Row]] | None:
-    """Return the list that is in Drive; None where there is none, for then no export has come to its end."""
-    lists = [fact for fact in found.values() if fact.role == MANIFEST and fact.parent == top]
-    if not lists:
-        return None
-    with tempfile.TemporaryDirectory(dir=work) as folder:
-        path = Path(folder) / "from-drive.jsonl.gz"
-        download(drive, min(lists, key=lambda fact: fact.id), path)
-        header, rows = manifest.read(path)
-        return header, list(rows)
+@dataclass(frozen=True)
+class Listed:
+    """A list of an export, as it is in Drive."""
+
+    fact: Fact
+    header: Header
+    rows: list[Row]
 
 
-def adopt(found: Mapping[str, Fact], known: Iterable[Row], top: str) -> list[Row]:
-    """Return the rows of what Drive has below a folder. What is known beside that is kept for what is as it was."""
+def listed(drive: Drive, found: Mapping[str, Fact], top: str, work: Path) -> Listed | None:
+    """Return the list that is in Drive, of several the newest by when its export was taken.
+
+    None where there is none, for then no export has come to its end.
+    """
+    lists = []
+    for fact in found.values():
+        if fact.role == MANIFEST and fact.parent == top:
+            with tempfile.TemporaryDirectory(dir=work) as folder:
+                path = Path(folder) / "from-drive.jsonl.gz"
+                download(drive, fact, path)
+                header, rows = manifest.read(path)
+                lists.append(Listed(fact, header, list(rows)))
+    return max(lists, key=lambda one: (datetime.fromisoformat(one.header.taken), one.fact.id), default=None)
+
+
+def adopt(found: Mapping[str, Fact], known: Iterable[Row], top: str, there: Listed | None) -> list[Row]:
+    """Return the rows of what Drive has below a folder, of lists this one.
+
+    What is known beside that is kept for what is as it was.
+    """
+    list_id = there.fact.id if there else ""
     by_id = {row.id: row for row in known if row.id}
     members: dict[str, list[Row]] = defaultdict(list)
     for one in known:
@@ -87,6 +105,8 @@ def adopt(found: Mapping[str, Fact], known: Iterable[Row], top: str) -> list[Row
         path, folder = todo.pop()
         # Of two with one name the one that we know is first, the other is left alone.
         for fact in sorted(inside[folder], key=lambda fact: (fact.id not in by_id, fact.id)):
+            if fact.role == MANIFEST and fact.id != list_id:
+                continue
             if (row := _row(fact, path, by_id.get(fact.id))) is None or row.key in rows:
                 continue
             rows[row.key] = row
@@ -118,7 +138,7 @@ def _row(fact: Fact, folder: str, known: Row | None) -> Row | None:
     return Row(path, kind, fact.size, mtime_ns, id=fact.id, md5=fact.md5, gone=known.gone if known else False)
 
 
-def exported(drive: Drive, student: str, folder: str, name: str, known: Sequence[Row] = ()) -> tuple[Header, list[Row]]:
+def exported(drive: Drive, student: str, folder: str, name: str, known: Sequence[Row] = ()) -> Listed:
     """Return the list of a student's last complete export, from Drive. Raises FailedError, RefusedError.
 
     ``known`` are the rows of the export's own folder and list, where a state has them.

@@ -21,6 +21,8 @@ FIELDS = "id,name,mimeType,parents,md5Checksum,size,modifiedTime,trashed,driveId
 # Properties of this app alone: whose it is, what it is, and the path that it was made for.
 # https://developers.google.com/workspace/drive/api/guides/properties: 124 bytes for a key with its value.
 STUDENT, ROLE, PATH = "coursehub", "coursehub_role", "coursehub_path"
+# On the folder and the list of an export: the state that goes on with it (`turn.py`).
+TURN = "coursehub_turn"
 TOP = "top"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # An id costs nothing, a call for more does.
@@ -34,7 +36,7 @@ _OCTETS = "application/octet-stream"
 
 @dataclass(frozen=True)
 class Fact:
-    """What Drive says of one of its files. ``role`` is what we made it as."""
+    """What Drive says of one of its files. ``role`` is what we made it as, ``turn`` whose turn it is."""
 
     id: str
     name: str
@@ -46,6 +48,7 @@ class Fact:
     trashed: bool
     drive: str
     role: str
+    turn: str
 
 
 def _fact(answer: dict[str, Any]) -> Fact:
@@ -60,6 +63,7 @@ def _fact(answer: dict[str, Any]) -> Fact:
         bool(answer.get("trashed")),
         answer.get("driveId", ""),
         answer.get("appProperties", {}).get(ROLE, ""),
+        answer.get("appProperties", {}).get(TURN, ""),
     )
 
 
@@ -79,11 +83,12 @@ def hashed(*words: str) -> str:
 
 
 class Drive:
-    """One student's part of a Drive."""
+    """One student's part of a Drive. ``turn`` is the state that what is made is of, where that matters."""
 
-    def __init__(self, client: Client, student: str) -> None:
+    def __init__(self, client: Client, student: str, turn: str = "") -> None:
         self.client = client
         self.student = hashed(student)
+        self.turn = turn
         self._name = student
         self._files = client.files
         self._ids: list[str] = []
@@ -153,6 +158,8 @@ class Drive:
             "name": row.name,
             "appProperties": {STUDENT: self.student, ROLE: role or row.kind, PATH: path},
         }
+        if self.turn and (role == TOP or row.kind == MANIFEST):
+            body["appProperties"][TURN] = self.turn
         if row.kind != FOLDER:
             body["modifiedTime"] = modified_time(row.mtime_ns)
         return body
@@ -190,6 +197,11 @@ class Drive:
                 raise
             return found
         return fact
+
+    def take(self, fact: Fact) -> None:
+        """Mark an export's folder or list as of this state, which goes on with it. Raises RefusedError."""
+        if fact.turn != self.turn:
+            self.update(fact.id, {"appProperties": {TURN: self.turn}})
 
     def begin_upload(self, row: Row, body: dict[str, Any], media: Any) -> Any:
         """Return the library's request for an upload, new by the body's id, or of the row's file."""

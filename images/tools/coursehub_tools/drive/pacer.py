@@ -80,6 +80,7 @@ class Pacer:
         # No burst: what Drive lets pass beside is for answers that come closer together than they were asked for.
         self._writes = Bucket(rates.writes_per_second, 1, clock)
         self._until = clock()
+        self.bytes_per_day = rates.bytes_per_day
         self._bytes_left = rates.bytes_per_day
 
     def spend(self, size: int) -> bool:

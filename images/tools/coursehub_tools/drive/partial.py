@@ -42,8 +42,9 @@ def find(drive: Drive, student: str, folder: str, name: str) -> Partial:
         )
     with tempfile.TemporaryDirectory() as work:
         there = look.listed(drive, found, top.id, Path(work))
-    header, known = there or (Header(student, "", top.id, folder, shared), [])
-    adopted = look.adopt(found, known, top.id)
+    header = there.header if there else Header(student, "", top.id, folder, shared)
+    known = there.rows if there else []
+    adopted = look.adopt(found, known, top.id, there)
     all_rows = [_as_it_is(row, found) for row in adopted if row.kind != MANIFEST and row.path]
     rows = [row for row in all_rows if not row.gone]
     rows += _links(rows, known)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from . import names
 from .matching import Content, match
-from .rows import BUNDLE, FOLDER, LINK, MANIFEST, UNKNOWN, Key, Row, by_key
+from .rows import BUNDLE, FILE, FOLDER, LINK, MANIFEST, UNKNOWN, Key, Row, by_key
 from .steps import BIN, CHANGE, CONTENT, MAKE, UPLOAD, Action, Digest, Plan
 
 
@@ -115,7 +115,7 @@ class _Planner:
         if old is not None and any(self._covers(path, row.path) for path in self._held):
             # Made again it would be without what can't be read now.
             members = [_moved_row(member, old.path, row.path) for member in before]
-        elif old is None or signature(row.path, members) != signature(old.path, before):
+        elif old is None or self._differ(row.path, members, old.path, before):
             verb = UPLOAD if old is None else CONTENT
             row = replace(row, id=old.id if old else "")
             self._plan.files.append(Action(verb, row, old, tuple(members)))
@@ -127,6 +127,14 @@ class _Planner:
             self._plan.files.append(Action(CHANGE, row, old, tuple(members)))
         else:
             self._plan.settled += [row, *members]
+
+    def _differ(self, folder: str, members: Sequence[Row], old_folder: str, before: Sequence[Row]) -> bool:
+        """Tell whether what is to be in a bundle is not what is in it: by size and time, and by checksum where read."""
+        if signature(folder, members) != signature(old_folder, before):
+            return True
+        read = {row.path[len(folder) :]: self._digests[row.path] for row in members if row.path in self._digests}
+        known = {row.path[len(old_folder) :]: row.sha256 for row in before if row.kind == FILE and row.sha256}
+        return any(known.get(path, digest.sha256) != digest.sha256 for path, digest in read.items())
 
     def _moved(self, row: Row, old: Row) -> bool:
         """Tell whether a thing gets another name, or goes into what Drive has as another folder."""

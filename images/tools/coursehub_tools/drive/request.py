@@ -36,6 +36,7 @@ class Asked:
     gone: bool = False
     new: bool = False
     disk_uid: str = ""
+    checksum: bool = False
     sample: int = 10
     seed: str = ""
     threads: int = 4

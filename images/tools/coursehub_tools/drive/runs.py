@@ -206,8 +206,10 @@ def _export(task: Task) -> Done:
         asked.writes_per_second,
         asked.new,
         asked.disk_uid,
+        asked.checksum,
     )
-    return export.run(job, task.client, task.report, task.lists), {}
+    done = export.run(job, task.client, task.report, task.lists)
+    return done.outcome, {"list_md5": done.list_md5}
 
 
 def _verify(task: Task) -> Done:

@@ -55,6 +55,9 @@ class State:
         # Whether there is anything in the journal, so that the list is to be written anew.
         self.dirty = False
         self.md5 = ""
+        # MD5s that the list in Drive may have where nobody else was at work: of the last one, of what was about to be
+        # written since, and of what was found by a look.
+        self.lists: set[str] = set()
         self._keys: dict[str, Key] = {}
         self._lock = threading.Lock()
         self._journal = Journal(folder / JOURNAL)
@@ -81,6 +84,7 @@ class State:
             self.header, rows = manifest.read(self.list)
             self._know(rows)
             self.md5 = _md5(self.list)
+            self.lists = {self.md5}
         for record in self._journal.records(self.md5):
             self.dirty = True
             try:
@@ -103,7 +107,9 @@ class State:
         elif "gone" in record:
             self._gone(record["gone"])
         elif "base" in record:
-            self._rebase(Header(**record["base"]), [unpack(row) for row in record["rows"]])
+            self._rebase(Header(**record["base"]), [unpack(row) for row in record["rows"]], record["list"])
+        elif "list_to_be" in record:
+            self.lists.add(record["list_to_be"])
         else:
             raise ValueError("it is of no known kind")
 
@@ -131,11 +137,18 @@ class State:
             self._append({"gone": file_id})
             self._gone(file_id)
 
-    def rebase(self, header: Header, rows: Sequence[Row]) -> None:
-        """Tell what is in Drive now, whatever was known before: somebody has looked."""
+    def list_to_be(self, md5: str) -> None:
+        """Tell of the list that is about to be written to Drive. On the disk when this returns."""
         with self._lock:
-            self._append({"base": asdict(header), "rows": [pack(row) for row in rows]}, sync=True)
-            self._rebase(header, rows)
+            self._append({"list_to_be": md5}, sync=True)
+            self.lists.add(md5)
+
+    def rebase(self, header: Header, rows: Sequence[Row], list_md5: str = "") -> None:
+        """Tell what is in Drive now, whatever was known before: somebody has looked, and found this list, or none."""
+        with self._lock:
+            record = {"base": asdict(header), "rows": [pack(row) for row in rows], "list": list_md5}
+            self._append(record, sync=True)
+            self._rebase(header, rows, list_md5)
 
     def finish(self, new_list: Path, header: Header, rows: Iterable[Row]) -> None:
         """Let a list that is in Drive take the place of the last one and of the journal."""
@@ -149,15 +162,16 @@ class State:
             os.close(folder)
         self.md5 = _md5(self.list)
         self._journal.clear(self.md5)
-        self._rebase(header, rows)
+        self._rebase(header, rows, self.md5)
         self.dirty = False
 
     def _know(self, rows: Iterable[Row]) -> None:
         self.rows = {row.key: row for row in rows}
         self._keys = {row.id: row.key for row in self.rows.values() if row.id}
 
-    def _rebase(self, header: Header, rows: Iterable[Row]) -> None:
+    def _rebase(self, header: Header, rows: Iterable[Row], list_md5: str) -> None:
         self.header = header
+        self.lists = {list_md5} - {""}
         self._know(rows)
         self.wants.clear()
 

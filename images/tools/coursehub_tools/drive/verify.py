@@ -7,13 +7,14 @@ import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..result import FailedError, Names, say, shown
 from . import look, names, parallel, state
 from .client import Client
-from .manifest import Header
+from .look import Listed
 from .objects import Drive, Fact
 from .rows import BUNDLE, FILE, FOLDER, MANIFEST, Row
 
@@ -24,7 +25,8 @@ _MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """Whose export is looked at, and how many of its files are read. ``seed`` chooses which.
+    """Whose export is looked at, and how many of its files are read. ``seed`` chooses which; empty, it is the time,
+    so that each run reads others. The result tells it, for a run that is to read the same ones.
 
     With ``state``, the folder of all students' states, what is found to be missing is exported again by the next run.
     """
@@ -41,8 +43,9 @@ class Job:
 def run(job: Job, client: Client) -> dict[str, Any]:
     """Verify an export. Raises RefusedError; FailedError with the result where it is not as it should be."""
     drive = Drive(client, job.student)
-    header, rows = look.exported(drive, job.student, job.folder, job.name or job.student, _known(job))
-    rows = [row for row in rows if row.in_drive and not row.gone and row.path]
+    there = look.exported(drive, job.student, job.folder, job.name or job.student, _known(job))
+    header = there.header
+    rows = [row for row in there.rows if row.in_drive and not row.gone and row.path]
     found = look.facts(drive, header.drive, rows)
     checked = {"missing": Names(), "differing": Names(), "moved": Names(), "unreadable": Names()}
     ids = {row.path: row.id for row in rows if row.kind == FOLDER} | {"": header.top}
@@ -51,7 +54,8 @@ def run(job: Job, client: Client) -> dict[str, Any]:
         if verdict:
             checked[verdict].add(row.path)
     good = [row for row in rows if row.kind in (FILE, BUNDLE) and not _verdict(row, found.get(row.id), ids)]
-    sample = _sample(good, job)
+    seed = job.seed or datetime.now(UTC).isoformat()
+    sample = _sample(good, job.sample, seed)
     _read(drive, sample, checked["unreadable"], job.threads)
     bad = {name: kept for name, kept in checked.items() if kept.count}
     result = {
@@ -60,13 +64,14 @@ def run(job: Job, client: Client) -> dict[str, Any]:
         "bytes": sum(row.size for row in rows),
         "sampled": len(sample),
         "sampled_bytes": sum(row.size for row in sample),
+        "seed": seed,
         **{name: kept.first for name, kept in checked.items()},
         **{f"{name}_count": kept.count for name, kept in checked.items()},
         "verdict": "failed" if bad else "proven",
     }
     say(f"{shown(job.student)}: {result['verdict']}, {len(rows)} files and folders checked, {len(sample)} of them read")
     if bad:
-        _remember(job, found, header, rows)
+        _remember(job, found, there, rows)
         told = ", ".join(f"{kept.count} {name} (first '{kept.first[0]}')" for name, kept in bad.items())
         sentence = f"{shown(job.student)}: the export in Drive is not as its list says: {told}; export again"
         raise FailedError(sentence, result)
@@ -91,9 +96,9 @@ def _verdict(row: Row, fact: Fact | None, ids: dict[str, str]) -> str:
     return "" if (fact.parent, fact.name) == (ids.get(names.parent(row.path)), row.name) else "moved"
 
 
-def _sample(rows: Sequence[Row], job: Job) -> list[Row]:
+def _sample(rows: Sequence[Row], most: int, seed: str) -> list[Row]:
     small = sorted((row for row in rows if row.size <= _MOST_BYTES), key=lambda row: row.key)
-    return random.Random(job.seed).sample(small, min(job.sample, len(small)))  # noqa: S311 - not for a secret
+    return random.Random(seed).sample(small, min(most, len(small)))  # noqa: S311 - not for a secret
 
 
 def _read(drive: Drive, rows: Sequence[Row], unreadable: Names, threads: int) -> None:
@@ -110,10 +115,11 @@ def _read(drive: Drive, rows: Sequence[Row], unreadable: Names, threads: int) ->
     parallel.each(read, rows, threads)
 
 
-def _remember(job: Job, found: dict[str, Fact], header: Header, rows: Sequence[Row]) -> None:
+def _remember(job: Job, found: dict[str, Fact], there: Listed, rows: Sequence[Row]) -> None:
     """Let the next export know what Drive really has."""
     if job.state is None:
         return
     with state.opened(job.state / state.folder_name(job.student), job.student) as kept:
         known = list(kept.rows.values()) or list(rows)
-        kept.rebase(replace(header, problems=[]), look.adopt(found, known, header.top))
+        adopted = look.adopt(found, known, there.header.top, there)
+        kept.rebase(replace(there.header, problems=[]), adopted, there.fact.md5)

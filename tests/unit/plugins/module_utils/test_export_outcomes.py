@@ -11,12 +11,14 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._accounts imp
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._export_outcomes import (
     EXPORTED,
+    OUR_COUNT,
     VERIFIED,
     Outcomes,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.paths import ROOT
 from tests.unit.plugins.disks import claim, snapshot
 
 Object = dict[str, Any]
@@ -29,6 +31,7 @@ PARAMETERS: Object = {
     "bundle": "auto",
     "prune": False,
     "look": False,
+    "checksum": False,
     "verify": True,
 }
 GOOD: Object = {"outcome": "complete", "files": 3, "bytes": 30, "calls": 5, "failed": ""}
@@ -127,6 +130,21 @@ def test_what_drive_would_say_to_all_leaves_the_others_out(told: Object, more: O
     assert made.leave_out(["disk-bob"]) is closed
     assert (made["disk-bob"].failed, made["disk-bob"].until) == (("no", told.get("until", "")) if closed else ("", ""))
     assert made["disk-cleo"].failed == ""
+
+
+@pytest.mark.parametrize(("owner", "closed"), [("shared_drive", True), ("consent", False)])
+def test_a_share_of_the_day_that_is_used_up_is_a_slots(owner: str, closed: bool) -> None:
+    made = planned(owner=owner, folder="0A" if owner == "shared_drive" else "")
+    told = refused(treatment="day", reason=OUR_COUNT, until="tomorrow")
+    assert made.exported(disk("ann"), shot("ann"), told, NOW) is None
+    # Another slot has a share of its own, and Drive has said nothing.
+    assert made.leave_out(["disk-bob"], ["disk-bob"]) is False
+    assert made.leave_out(["disk-cleo"], ["disk-ann", "disk-cleo"]) is closed
+    assert (made["disk-cleo"].failed, made["disk-cleo"].until) == (("no", "tomorrow") if closed else ("", ""))
+
+
+def test_the_exporter_has_the_same_word_for_its_own_count() -> None:
+    assert (ROOT / "images/tools/coursehub_tools/drive/client.py").read_text("utf-8").count(f'"{OUR_COUNT}"') == 1
 
 
 def test_an_error_of_a_batch_is_of_those_that_have_none_of_their_own() -> None:

@@ -64,20 +64,20 @@ def test_a_damaged_record_is_none(text: str) -> None:
     assert _exports.record_of(_disks.disk(item)) is None
 
 
-@given(record=RECORDS, look=st.booleans(), verify=st.booleans())
-def test_what_was_done_is_not_to_be_done_again(record: _exports.Record, look: bool, verify: bool) -> None:
-    todo = _exports.steps(disk(record), record.snapshot, record.shape, look=look, verify=verify)
+@given(record=RECORDS, again=st.booleans(), verify=st.booleans())
+def test_what_was_done_is_not_to_be_done_again(record: _exports.Record, again: bool, verify: bool) -> None:
+    todo = _exports.steps(disk(record), record.snapshot, record.shape, again=again, verify=verify)
     # A record whose snapshot was taken out is of none, also not of one that is still to be taken.
-    again = look or not record.snapshot
+    again = again or not record.snapshot
     assert ("exported" in todo) == again
     assert ("verified" in todo) == (verify and (again or not record.verified_at))
     # Another snapshot, or other parameters, are another export.
-    assert "exported" in _exports.steps(disk(record), record.snapshot + "x", record.shape, look=look, verify=verify)
-    assert "exported" in _exports.steps(disk(record), record.snapshot, record.shape + "x", look=look, verify=verify)
+    assert "exported" in _exports.steps(disk(record), record.snapshot + "x", record.shape, again=again, verify=verify)
+    assert "exported" in _exports.steps(disk(record), record.snapshot, record.shape + "x", again=again, verify=verify)
 
 
 def test_one_without_a_record_is_exported() -> None:
-    assert _exports.steps(disk(), "", "shape", look=False, verify=True) == ["exported", "verified"]
+    assert _exports.steps(disk(), "", "shape", again=False, verify=True) == ["exported", "verified"]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ PARAMETERS = {
     "snapshot_class": "fast",
     "verify": False,
     "look": False,
+    "checksum": False,
     "prune": False,
     "bundle": "auto",
     "exclude": [],
@@ -777,6 +778,14 @@ def test_a_disk_that_was_never_exported_is_told_of(course: Course) -> None:
     assert {one["student"]: one.get("new", False) for one in last} == {"ann": False, "bob": True}
     uid = course.students.claim("bob")["metadata"]["uid"]
     assert {one["student"]: one.get("disk_uid") for one in last} == {"ann": None, "bob": uid}
+
+
+def test_homes_are_read_again_where_times_are_not_to_be_believed(course: Course) -> None:
+    course.run(verify=True)
+    assert course.run(verify=True)["unchanged"] == 2
+    result = course.run(verify=True, checksum=True)
+    assert (result["exported"], result["verified"]) == (2, 2)
+    assert [asked["checksum"] for asked in course.jobs.requests("export")] == [False, True]
 
 
 def test_a_run_that_has_lost_its_lock_removes_nothing_of_the_next_one(course: Course) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from coursehub_tools.drive import client, reasons
-from coursehub_tools.drive.client import MOST_WAIT_S, Client, LostError, RefusedError, backoff
+from coursehub_tools.drive.client import MOST_WAIT_S, Client, LostError, RefusedError, SpentError, backoff
 from coursehub_tools.drive.pacer import DOWNLOAD, EDIT, LIST, Bucket, Pacer, Rates, project_bucket
 from coursehub_tools.drive.reasons import REASONS, Treatment
 from coursehub_tools.drive.share import Share
@@ -246,6 +246,27 @@ def test_drive_says_how_long_to_wait() -> None:
 )
 def test_every_answer_has_a_treatment(status: int, reason: str, treatment: Treatment) -> None:
     assert reasons.rule(status, reason).treatment is treatment
+
+
+@pytest.mark.parametrize(
+    ("spent", "size", "treatment"),
+    [
+        # A file that no day has room for: `truncate -s 200G`, with a fourth of 750 GiB.
+        (0, 200 << 30, Treatment.FILE),
+        (100 << 30, 100 << 30, Treatment.FILE),
+        (187 << 30, 1 << 30, Treatment.DAY),
+    ],
+)
+def test_a_large_file_alone_does_not_end_the_day(spent: int, size: int, treatment: Treatment) -> None:
+    time = Time()
+    one = Client(Credentials(token="x"), pacer(time, Rates(bytes_per_day=187.5 * 2**30)))
+    one.spend(spent)
+    with pytest.raises(SpentError, match="by our own count") as refused:
+        one.spend(size)
+    assert refused.value.treatment is treatment
+    if treatment is Treatment.FILE:
+        # What has room goes on.
+        one.spend(1 << 30)
 
 
 def test_every_reason_says_what_to_do() -> None:

@@ -25,10 +25,11 @@ def story(kept: State) -> None:
     kept.gone("3")
     kept.want(Row("new", FILE, id="5"))
     kept.session("5", Session("https://session", 10, 20))
+    kept.list_to_be("f00d")
 
 
 def known(kept: State) -> tuple[object, ...]:
-    return kept.rows, kept.wants, kept.header, {key: kept.by_id(key) for key in "12345"}
+    return kept.rows, kept.wants, kept.header, kept.lists, {key: kept.by_id(key) for key in "12345"}
 
 
 def reopened(folder: Path) -> State:
@@ -94,7 +95,7 @@ def test_a_list_takes_the_place_of_the_journal(tmp_path: Path) -> None:
         rows = list(kept.rows.values())
         manifest.write(tmp_path / "new", HEADER, rows)
         kept.finish(tmp_path / "new", HEADER, rows)
-        assert (kept.dirty, kept.wants) == (False, {})
+        assert (kept.dirty, kept.wants, kept.lists) == (False, {}, {kept.md5})
         assert (tmp_path / "ada" / JOURNAL).read_bytes() == b""
         assert known(reopened(tmp_path / "ada")) == known(kept)
         kept.done(Row("more", FILE, id="7"))

@@ -7,7 +7,9 @@ import tempfile
 import threading
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -65,6 +67,7 @@ def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
             if not changed and not _has(home, things):
                 raise _not_empty(job.student, there[0])
             if changed:
+                source.expect(things)
                 with placing.writing(sum(row.size for row in things)), placing.work_folder(home, WORK) as work:
                     restore(work, things, source.content, threads=job.threads)
                     _publish(work, home, things)
@@ -137,12 +140,17 @@ def _publish(work: int, home: int, rows: Iterable[Row]) -> None:
 
 
 class _Source:
-    """Contents out of Drive, also those that are in bundles."""
+    """Contents out of Drive, also those that are in bundles.
+
+    A bundle is on the scratch disk while its files are written, and no longer. They are asked for in the order of their
+    paths, so there are no more bundles at a time than threads.
+    """
 
     def __init__(self, drive: Drive, rows: Iterable[Row]) -> None:
         self._drive = drive
         self._bundles = {row.path: row for row in rows if row.kind == BUNDLE}
         self._open: dict[str, Zipped] = {}
+        self._left: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def __enter__(self) -> _Source:
@@ -152,28 +160,52 @@ class _Source:
         for zipped in self._open.values():
             zipped.close()
 
+    def expect(self, things: Iterable[Row]) -> None:
+        """Let it know which files each bundle will be asked for, once each."""
+        self._left = Counter(row.bundle for row in things if row.kind == FILE and row.bundle)
+
     def content(self, row: Row) -> Parts:
         if not row.bundle:
             return self._parts(row)
-        return self._zipped(row.bundle).content(row.path[len(row.bundle) + 1 :])
+        return self._member(row)
 
     def _parts(self, row: Row) -> Iterator[bytes]:
         for start in range(0, row.size, _CHUNK):
             yield self._drive.content(row.id, start, min(row.size, start + _CHUNK))
 
+    def _member(self, row: Row) -> Iterator[bytes]:
+        try:
+            yield from self._held(row.bundle).content(row.path[len(row.bundle) + 1 :])
+        finally:
+            self._let_go(row.bundle)
+
     def index(self, path: str) -> list[Row]:
         """Return what a bundle itself says is in it, by paths in its folder."""
-        return self._zipped(path).rows()
+        with closing(self._fetched(path)) as zipped:
+            return zipped.rows()
 
-    def _zipped(self, path: str) -> Zipped:
+    def _held(self, path: str) -> Zipped:
         with self._lock:
             if path not in self._open:
-                row = self._bundles[path]
-                file = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
-                for part in self._parts(row):
-                    file.write(part)
-                self._open[path] = Zipped(file, path)
+                self._open[path] = self._fetched(path)
             return self._open[path]
+
+    def _let_go(self, path: str) -> None:
+        with self._lock:
+            self._left[path] -= 1
+            zipped = self._open.pop(path, None) if not self._left[path] else None
+        if zipped is not None:
+            zipped.close()
+
+    def _fetched(self, path: str) -> Zipped:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the zip
+        try:
+            for part in self._parts(self._bundles[path]):
+                file.write(part)
+            return Zipped(file, path)
+        except BaseException:
+            file.close()
+            raise
 
 
 class Zipped:

@@ -973,6 +973,40 @@ def test_an_import_goes_on_after_faults(drive: Emulator, ada: Student) -> None:
     assert describe(ada.restored()) == describe(ada.home)
 
 
+@pytest.mark.parametrize("reason", ["cannotDownloadAbusiveFile", "downloadQuotaExceeded"])
+def test_a_file_that_drive_does_not_give_is_named_and_all_others_come(
+    drive: Emulator, ada: Student, reason: str
+) -> None:
+    homework(ada.home, 12)
+    ada.exported()
+    fault = {"method": "drive.files.get", "identity": ada.email, "error": {"status": 403, "reason": reason}}
+    # The last of all that is asked for.
+    drive.admin("POST", "/faults", **fault, nth=10_000)
+    assert ada.run("import", disk=str(empty(ada)), threads=1)["failed"] == ""
+    last = drive.admin("DELETE", "/faults")["faults"][0]["seen"]
+    shutil.rmtree(empty(ada))
+    drive.admin("POST", "/faults", **fault, nth=last)
+    result = ada.run("import", disk=str(empty(ada)), threads=1)
+    assert (result["outcome"], result["files"], result["problems_count"]) == ("restored", 11, 1)
+    assert reason in result["problems"][0]
+    there = describe(empty(ada))
+    assert len(there) == len(describe(ada.home)) - 1
+    assert set(there.items()) <= set(describe(ada.home).items())
+    shutil.rmtree(empty(ada))
+    drive.admin("DELETE", "/faults")
+    drive.admin("POST", "/faults", **fault, nth=last)
+    # It is asked for once more, with a person's word.
+    result = ada.run("import", disk=str(empty(ada)), threads=1, acknowledge_abuse=True)
+    assert result["problems_count"] == int(reason == "downloadQuotaExceeded")
+    drive.admin("DELETE", "/faults")
+    drive.admin("POST", "/faults", **fault, nth=10_000)
+    assert ada.run("verify", sample=3, threads=1)["outcome"] == "proven"
+    last = drive.admin("DELETE", "/faults")["faults"][0]["seen"]
+    drive.admin("POST", "/faults", **fault, nth=last)
+    result = ada.run("verify", sample=3, threads=1)
+    assert (result["outcome"], result["sampled"], result["problems_count"]) == ("proven", 2, 1)
+
+
 def test_a_bundle_is_unpacked_by_one_command(drive: Emulator, ada: Student) -> None:
     fill(ada.home)
     ada.exported(bundle="always")

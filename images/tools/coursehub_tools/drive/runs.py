@@ -210,13 +210,22 @@ def _export(task: Task) -> Done:
 def _verify(task: Task) -> Done:
     asked = task.asked
     job = verify.Job(asked.student, asked.folder, asked.sample, asked.seed, asked.state, asked.threads, asked.name)
-    return "proven", verify.run(job, task.client)
+    return "proven", verify.run(job, task.client, task.report)
 
 
 def _import(task: Task) -> Done:
     asked = task.asked
     assert asked.disk is not None  # noqa: S101 - the request was checked
-    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name, asked.gone)
+    job = importing.Job(
+        asked.student,
+        asked.disk,
+        asked.folder,
+        asked.threads,
+        asked.partial,
+        asked.name,
+        asked.gone,
+        asked.acknowledge_abuse,
+    )
     return "restored", importing.run(job, task.client, task.report)
 
 

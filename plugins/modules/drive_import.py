@@ -52,9 +52,9 @@ options:
     default: false
   acknowledge_abuse:
     description:
-      - Whether files come back too that Google takes for malware or spam. Google gives them only to the account that owns
-        them, or that is a manager of the shared drive, and wants a person to say so. Without this they stay in Drive
-        and are named; all others come back.
+      - Whether files come back too that Google takes for malware or spam. Google gives them only to the account that
+        owns them, or that is a manager of the shared drive, and wants a person to say so. Without this they stay in
+        Drive and are named; all others come back.
     type: bool
     default: false
 """
@@ -148,6 +148,9 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 Object = dict[str, Any]
+
+# What all students' requests have in common.
+_COMMON = ("folder", "partial", "gone", "acknowledge_abuse")
 
 
 class Run:
@@ -254,9 +257,7 @@ class Run:
             if not good:
                 return
             people = [_exporter.Person(accounts[student], self._outcomes[student].disk) for student in good]
-            common = {name: parameters[name] for name in ("folder", "partial", "gone", "acknowledge_abuse")} | asdict(
-                rates
-            )
+            common = {name: parameters[name] for name in _COMMON} | asdict(rates)
             task = _exporter.Task(
                 f"drive-import-{number}",
                 "import",

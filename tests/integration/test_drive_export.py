@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 from coursehub_tools import placing
 from coursehub_tools.drive import __main__ as command
+from coursehub_tools.drive import bundle, packing, upload
 from coursehub_tools.drive import client as client_module
-from coursehub_tools.drive import packing, upload
 from coursehub_tools.drive import state as state_module
 from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.reasons import REASONS, Treatment
@@ -1005,6 +1005,25 @@ def test_a_file_that_drive_does_not_give_is_named_and_all_others_come(
     drive.admin("POST", "/faults", **fault, nth=last)
     result = ada.run("verify", sample=3, threads=1)
     assert (result["outcome"], result["sampled"], result["problems_count"]) == ("proven", 2, 1)
+
+
+def test_a_folder_that_becomes_too_large_for_a_bundle_goes_in_parts_and_comes_back(
+    ada: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ada.home)
+    ada.exported(bundle="always")
+    assert "course.bundle.zip" in {file["name"] for file in ada.files()}
+    assert describe(ada.restored()) == describe(ada.home)
+    monkeypatch.setattr(bundle, "MOST_BYTES", 64 << 10)
+    (ada.home / "course/data").write_bytes(random.Random(3).randbytes(80 << 10))
+    ada.exported(bundle="always")
+    assert "week 1.bundle.zip" in {file["name"] for file in ada.files()}
+    assert describe(ada.restored()) == describe(ada.home)
+    assert ada.exported(bundle="always")["outcome"] == "unchanged"
+    assert ada.run("verify")["outcome"] == "proven"
+    ada.exported(bundle="always", prune=True)
+    assert "course.bundle.zip" not in {file["name"] for file in ada.files()}
+    assert describe(ada.restored()) == describe(ada.home)
 
 
 def test_a_bundle_is_unpacked_by_one_command(drive: Emulator, ada: Student) -> None:

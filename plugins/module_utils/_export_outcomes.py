@@ -130,6 +130,9 @@ class Outcomes:
         self._outcomes[disk.claim].calls += int(told.get("calls", 0))
         if told["failed"]:
             self._refused(disk, told)
+        outcome = self._outcomes[disk.claim]
+        outcome.problems = [*outcome.problems, *told.get("problems", ())]
+        outcome.problems_count += int(told.get("problems_count", 0))
         return not told["failed"]
 
     def _refused(self, disk: _disks.Disk, told: Object) -> None:

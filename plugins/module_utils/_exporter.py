@@ -31,6 +31,14 @@ CLONE_PREFIX = "export-"
 CLONES = f"{CLONE_PREFIX}{_names.PREFIX}"
 STATE_SIZE = "1Gi"
 MEMORY = "512Mi"
+# The exporter's own limits, which a test compares: students who have accounts of their own are side by side, so many
+# files are on their way at a time, and each may be a bundle on the node's disk, of at most so much (MiB).
+SIDE_BY_SIDE = 8
+FILES_OF_ONE = 4
+FILES_AT_A_TIME = 16
+BUNDLE_MIB = 256
+# Exports' lists, and the log, of which a kubelet keeps 50 MiB.
+OTHER_MIB = 1024
 # Seconds without an answer of Drive after which a check is over.
 ASKING_S = "60"
 # The ResourceQuota that the role makes for the Jobs' pods.
@@ -136,7 +144,8 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
     if task.command in ("check", "count"):
         # They ask before anything is begun: that there is no way out is to be known now, and not in an hour.
         words += ["--drive-patience", ASKING_S]
-    mounts, volumes = _volumes(task)
+    scratch = f"{scratch_mib(task)}Mi"
+    mounts, volumes = _volumes(task, scratch)
     container = {
         "name": CONTAINER,
         "image": image,
@@ -147,7 +156,10 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own
         ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": MEMORY}},
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": scratch},
+            "limits": {"memory": MEMORY, "ephemeral-storage": scratch},
+        },
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -183,7 +195,8 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
             "ttlSecondsAfterFinished": KEPT_S,
             "podFailurePolicy": {
                 "rules": [
-                    # A node that was drained or lost: that is no try.
+                    # A node that was drained or lost: that is no try. A pod that is evicted for being over its own
+                    # limit of disk gets no such condition from the kubelet, and is counted.
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
                     # It came to its end and told what failed for whom. Trying again would fail again.
                     {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [1]}},
@@ -194,7 +207,7 @@ def job(task: Task, namespace: str, image: str, seconds: int) -> Object:
     }
 
 
-def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
+def _volumes(task: Task, scratch: str) -> tuple[list[Object], list[Object]]:
     sources = [
         {"secret": {"name": secret, "items": [{"key": _accounts.KEY, "path": path}]}}
         for secret, path in key_files(task).items()
@@ -205,7 +218,7 @@ def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
     ]
     volumes: list[Object] = [
         {"name": "keys", "projected": {"defaultMode": 0o440, "sources": sources}},
-        {"name": "scratch", "emptyDir": {}},
+        {"name": "scratch", "emptyDir": {"sizeLimit": scratch}},
     ]
     for number, person in enumerate(task.people):
         if person.claim:
@@ -225,6 +238,17 @@ def _volumes(task: Task) -> tuple[list[Object], list[Object]]:
         mounts.append({"name": "pace", "mountPath": "/pace", "readOnly": True})
         volumes.append({"name": "pace", "configMap": {"name": PACE, "items": items, "optional": True}})
     return mounts, volumes
+
+
+def scratch_mib(task: Task) -> int:
+    """Return what a pod may have on its node's disk at a time, in MiB, and be evicted beyond.
+
+    It is asked for as well: what is not would be taken from servers of students when the disk is full.
+    """
+    if task.command not in ("export", "import"):
+        return OTHER_MIB
+    lanes = max(1, min(SIDE_BY_SIDE, len({person.account.identity for person in task.people})))
+    return OTHER_MIB + lanes * min(FILES_OF_ONE, FILES_AT_A_TIME // lanes) * BUNDLE_MIB
 
 
 def claims_of(item: Object) -> list[str]:

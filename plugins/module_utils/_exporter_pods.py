@@ -133,6 +133,9 @@ def why_killed(pods: Iterable[Object]) -> str:
         containers = pod.get("status", {}).get("containerStatuses") or [{}]
         if containers[0].get("state", {}).get("terminated", {}).get("reason") == "OOMKilled":
             return f", its home takes more memory than the {MEMORY} of a pod: leave folders of many files out (exclude)"
+        if pod.get("status", {}).get("reason") == "Evicted":
+            message = str(pod["status"].get("message") or "its node lacks something").strip().rstrip(".")
+            return f", its pod was evicted ({message}): look at the disks of the nodes, then {_bulk.AGAIN}"
     return f": {_bulk.AGAIN}"
 
 

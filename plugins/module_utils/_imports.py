@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _names, _restore
@@ -30,6 +30,8 @@ class Outcome:
     files: int = 0
     bytes: int = 0
     changed: bool = True
+    problems: list[str] = field(default_factory=list)
+    problems_count: int = 0
     failed: str = ""
 
 

@@ -71,7 +71,8 @@ options:
   bundle:
     description:
       - Whether a folder of many tiny files becomes one zip in Drive. V(auto) does it where that is faster, but not
-        where there is a notebook in the folder, since Drive and Colab can't open one in a zip.
+        where there is a notebook in the folder, since Drive and Colab can't open one in a zip. V(always) does it with
+        each folder at the top of the home. A folder of more than 256 MiB is no zip; then the folders in it may be.
     type: str
     choices: [auto, never, always]
     default: auto

@@ -50,6 +50,13 @@ options:
         Drive has it until it is pruned.
     type: bool
     default: false
+  acknowledge_abuse:
+    description:
+      - Whether files come back too that Google takes for malware or spam. Google gives them only to the account that
+        owns them, or that is a manager of the shared drive, and wants a person to say so. Without this they stay in
+        Drive and are named; all others come back.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -90,6 +97,13 @@ students:
     changed:
       description: Whether something was done.
       type: bool
+    problems:
+      description: The first files that are in Drive and did not come back, or not as the export's list says, and why.
+      type: list
+      elements: str
+    problems_count:
+      description: How many these are.
+      type: int
     failed:
       description: What failed, empty where nothing did.
       type: str
@@ -100,6 +114,8 @@ students:
       files: 312
       bytes: 48210331
       changed: true
+      problems: []
+      problems_count: 0
       failed: ""
 without_disk:
   description: The students of the roster who have no disk yet, and are not imported.
@@ -132,6 +148,9 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
 Object = dict[str, Any]
+
+# What all students' requests have in common.
+_COMMON = ("folder", "partial", "gone", "acknowledge_abuse")
 
 
 class Run:
@@ -239,7 +258,7 @@ class Run:
             if not good:
                 return
             people = [_exporter.Person(accounts[student], self._outcomes[student].disk) for student in good]
-            common = {name: parameters[name] for name in ("folder", "partial", "gone")} | asdict(rates)
+            common = {name: parameters[name] for name in _COMMON} | asdict(rates)
             task = _exporter.Task(
                 f"drive-import-{number}",
                 "import",
@@ -264,6 +283,7 @@ class Run:
             self._fail(student, str(told["failed"]).removeprefix(f"{student}: "))
             return
         outcome.files, outcome.bytes, outcome.taken = int(told["files"]), int(told["bytes"]), str(told["taken"])
+        outcome.problems, outcome.problems_count = list(told["problems"]), int(told["problems_count"])
         note = _imports.note(student, outcome.taken)
         try:
             claims.merge(outcome.disk, {"metadata": {"annotations": {_imports.ANNOTATION: note}}})
@@ -286,6 +306,7 @@ def main() -> None:
             "storage_class": {"type": "str"},
             "partial": {"type": "bool", "default": False},
             "gone": {"type": "bool", "default": False},
+            "acknowledge_abuse": {"type": "bool", "default": False},
             "image": {"type": "str"},
             **_lock.ARGUMENTS,
         },

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 from coursehub_tools import placing
 from coursehub_tools.drive import __main__ as command
+from coursehub_tools.drive import bundle, packing, upload
 from coursehub_tools.drive import client as client_module
-from coursehub_tools.drive import packing, upload
 from coursehub_tools.drive import state as state_module
 from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.reasons import REASONS, Treatment
@@ -1006,6 +1006,59 @@ def test_an_import_goes_on_after_faults(drive: Emulator, ada: Student) -> None:
     ada.exported()
     for nth, fault in enumerate(({"cut_after_bytes": 100}, {"error": {"status": 503, "reason": "backendError"}}), 4):
         drive.admin("POST", "/faults", method="drive.files.get", identity=ada.email, nth=nth, **fault)
+    assert describe(ada.restored()) == describe(ada.home)
+
+
+@pytest.mark.parametrize("reason", ["cannotDownloadAbusiveFile", "downloadQuotaExceeded"])
+def test_a_file_that_drive_does_not_give_is_named_and_all_others_come(
+    drive: Emulator, ada: Student, reason: str
+) -> None:
+    homework(ada.home, 12)
+    ada.exported()
+    fault = {"method": "drive.files.get", "identity": ada.email, "error": {"status": 403, "reason": reason}}
+    # The last of all that is asked for.
+    drive.admin("POST", "/faults", **fault, nth=10_000)
+    assert ada.run("import", disk=str(empty(ada)), threads=1)["failed"] == ""
+    last = drive.admin("DELETE", "/faults")["faults"][0]["seen"]
+    shutil.rmtree(empty(ada))
+    drive.admin("POST", "/faults", **fault, nth=last)
+    result = ada.run("import", disk=str(empty(ada)), threads=1)
+    assert (result["outcome"], result["files"], result["problems_count"]) == ("restored", 11, 1)
+    assert reason in result["problems"][0]
+    there = describe(empty(ada))
+    assert len(there) == len(describe(ada.home)) - 1
+    assert set(there.items()) <= set(describe(ada.home).items())
+    shutil.rmtree(empty(ada))
+    drive.admin("DELETE", "/faults")
+    drive.admin("POST", "/faults", **fault, nth=last)
+    # It is asked for once more, with a person's word.
+    result = ada.run("import", disk=str(empty(ada)), threads=1, acknowledge_abuse=True)
+    assert result["problems_count"] == int(reason == "downloadQuotaExceeded")
+    drive.admin("DELETE", "/faults")
+    drive.admin("POST", "/faults", **fault, nth=10_000)
+    assert ada.run("verify", sample=3, threads=1)["outcome"] == "proven"
+    last = drive.admin("DELETE", "/faults")["faults"][0]["seen"]
+    drive.admin("POST", "/faults", **fault, nth=last)
+    result = ada.run("verify", sample=3, threads=1)
+    assert (result["outcome"], result["sampled"], result["problems_count"]) == ("proven", 2, 1)
+
+
+def test_a_folder_that_becomes_too_large_for_a_bundle_goes_in_parts_and_comes_back(
+    ada: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ada.home)
+    ada.exported(bundle="always")
+    assert "course.bundle.zip" in {file["name"] for file in ada.files()}
+    assert describe(ada.restored()) == describe(ada.home)
+    monkeypatch.setattr(bundle, "MOST_BYTES", 64 << 10)
+    (ada.home / "course/data").write_bytes(random.Random(3).randbytes(80 << 10))
+    ada.exported(bundle="always")
+    assert "week 1.bundle.zip" in {file["name"] for file in ada.files()}
+    assert describe(ada.restored()) == describe(ada.home)
+    assert ada.exported(bundle="always")["outcome"] == "unchanged"
+    assert ada.run("verify")["outcome"] == "proven"
+    ada.exported(bundle="always", prune=True)
+    assert "course.bundle.zip" not in {file["name"] for file in ada.files()}
     assert describe(ada.restored()) == describe(ada.home)
 
 

@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--checksum", action="store_true", default=None, help="read each file, whatever its time says")
         one.add_argument("--partial", action="store_true", default=None, help="import what there is, if it isn't all")
         one.add_argument("--gone", action="store_true", default=None, help="import also what was gone at home")
+        one.add_argument("--acknowledge-abuse", action="store_true", default=None, help="import what Google flagged")
         one.add_argument("--new", action="store_true", default=None, help="the disk was never exported before")
         for option in ("sample", "threads"):
             one.add_argument(f"--{option}", type=int)

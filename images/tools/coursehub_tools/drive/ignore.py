@@ -6,10 +6,12 @@ out can't be had back by itself.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from pathspec import GitIgnoreSpec
 
@@ -42,13 +44,26 @@ _MOST_LINES = 1000
 # A pattern is matched by trying: the time grows with a name's length to the power of its stars. Four take 0.1 s for the
 # longest name there is, eight would take years, and a student's line must not hold up the others in the pod.
 _MOST_STARS = 4
+# A thousand such lines would still take 100 s a name. Measured: as many plain ones take 11 s for
+# 100 000 names.
+_MOST_SECONDS = 120
 
 
 class Ignore:
-    """What is left out. ``problems`` are lines that can't be used."""
+    """What is left out of one walk. ``problems`` are lines that can't be used.
 
-    def __init__(self, course: Sequence[str] = (), student: Sequence[str] = ()) -> None:
+    ``clock`` tells the seconds that this thread has computed: a node that is busy with others is no fault of the lines.
+    """
+
+    def __init__(
+        self,
+        course: Sequence[str] = (),
+        student: Sequence[str] = (),
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
         self.problems: list[str] = []
+        self._clock = clock
+        self._left = float(_MOST_SECONDS) if student else math.inf
         self._spec = GitIgnoreSpec.from_lines([*DEFAULTS, *course_lines(course), *self._usable(student)])
 
     def _usable(self, lines: Sequence[str]) -> list[str]:
@@ -62,8 +77,20 @@ class Ignore:
         return usable
 
     def leaves_out(self, path: str, *, folder: bool) -> bool:
-        """Tell whether a file or folder is left out; asked of a folder before it is asked of what is in it."""
-        return self._spec.match_file(f"{path}/" if folder else path)
+        """Tell whether a file or folder is left out; asked of a folder before it is asked of what is in it.
+
+        Raises FailedError where the student's lines take too long. To go on without them would send to Drive what the
+        student keeps out of it.
+        """
+        began = self._clock()
+        found = self._spec.match_file(f"{path}/" if folder else path)
+        self._left -= self._clock() - began
+        if self._left < 0:
+            raise FailedError(
+                f"the home's {FILE} takes more than {_MOST_SECONDS} s to match: the student is to write fewer lines in"
+                " it, with fewer stars, and nothing is exported until then"
+            )
+        return found
 
 
 def course_lines(lines: Sequence[str]) -> list[str]:

@@ -7,7 +7,9 @@ import tempfile
 import threading
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -15,9 +17,10 @@ from typing import IO, Any
 from .. import placing, tree
 from ..result import FailedError, Progress, say, shown
 from . import look, names, packing, partial
-from .client import Client
+from .client import Client, RefusedError
 from .manifest import Header
 from .objects import Drive
+from .reasons import Treatment
 from .report import Report
 from .restoring import Parts, restore
 from .rows import BUNDLE, FILE, FOLDER, LINK, Row, unpack
@@ -45,14 +48,17 @@ class Job:
     name: str = ""
     # Also what was no longer at home at the last export, as of a home that was lost before it.
     gone: bool = False
+    # Also what Google takes for malware, where the account may have it.
+    acknowledge_abuse: bool = False
 
 
 def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
     """Bring an export back. Raises RefusedError, FailedError; then nothing is on the disk that wasn't.
 
-    A disk that has all of it already, and nothing else, is left as it is.
+    A disk that has all of it already, and nothing else, is left as it is. A file that Drive does not give is named, and
+    all others come.
     """
-    drive = Drive(client, job.student)
+    drive = Drive(client, job.student, acknowledge_abuse=job.acknowledge_abuse)
     with tree.top(job.disk) as home:
         there = tree.names_at_top(home)
         header, listed, unlisted = _exported(drive, job)
@@ -62,13 +68,17 @@ def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
             things = _things(rows)
             # What is there beside a hidden folder of ours comes from a run that was killed while it moved things.
             changed = not there or WORK in there
-            if not changed and not _has(home, things):
-                raise _not_empty(job.student, there[0])
+            withheld: dict[Row, RefusedError] = {}
             if changed:
+                source.expect(things)
                 with placing.writing(sum(row.size for row in things)), placing.work_folder(home, WORK) as work:
-                    restore(work, things, source.content, threads=job.threads)
-                    _publish(work, home, things)
-    files = [row for row in things if row.kind == FILE]
+                    restore(work, things, source.content, withheld.__setitem__, threads=job.threads)
+                    _publish(work, home, [row for row in things if row not in withheld])
+            else:
+                withheld = _withheld(home, things, source, _not_empty(job.student, there[0]))
+            for path, error in [*source.refused.items(), *((row.path, error) for row, error in withheld.items())]:
+                report.problem(path, f"it is in Drive, and did not come back: {error}: {error.rule.remedy}")
+    files = [row for row in things if row.kind == FILE and row not in withheld]
     size = sum(row.size for row in files)
     for path in unlisted:
         report.problem(path, "it is not as the export's list says, and came as Drive has it")
@@ -99,13 +109,26 @@ def _exported(drive: Drive, job: Job) -> tuple[Header, list[Row], list[str]]:
     return there.header, there.rows, []
 
 
-def _has(home: int, things: Iterable[Row]) -> bool:
-    """Tell whether a disk has just this."""
+def _withheld(home: int, things: Iterable[Row], source: _Source, not_empty: FailedError) -> dict[Row, RefusedError]:
+    """Return what a disk lacks of an export because Drive does not give it; raise the error for any other difference.
+
+    The result of the Job that brought the rest may be lost with its node.
+    """
     found = scan(home, None)
     wanted = {row.key: row for row in things}
-    if found.problems or found.special or {_outside(row) for row in found.rows} != set(map(_outside, wanted.values())):
-        return False
-    return all(_same_content(home, row, wanted[row.key]) for row in found.rows if row.kind == FILE)
+    there = set(map(_outside, found.rows))
+    if found.problems or found.special or not there <= set(map(_outside, wanted.values())):
+        raise not_empty
+    if not all(_same_content(home, row, wanted[row.key]) for row in found.rows if row.kind == FILE):
+        raise not_empty
+    withheld = {}
+    for row in wanted.values():
+        if _outside(row) not in there:
+            error = source.refusal(row) if row.kind == FILE else None
+            if error is None:
+                raise not_empty
+            withheld[row] = error
+    return withheld
 
 
 def _outside(row: Row) -> tuple[object, ...]:
@@ -138,12 +161,19 @@ def _publish(work: int, home: int, rows: Iterable[Row]) -> None:
 
 
 class _Source:
-    """Contents out of Drive, also those that are in bundles."""
+    """Contents out of Drive, also those that are in bundles.
+
+    A bundle is on the scratch disk while its files are written, and no longer. They are asked for in the order of their
+    paths, so there are no more bundles at a time than threads.
+    """
 
     def __init__(self, drive: Drive, rows: Iterable[Row]) -> None:
         self._drive = drive
         self._bundles = {row.path: row for row in rows if row.kind == BUNDLE}
         self._open: dict[str, Zipped] = {}
+        self._left: Counter[str] = Counter()
+        # The bundles that Drive does not give, of which a file was asked for.
+        self.refused: dict[str, RefusedError] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> _Source:
@@ -153,28 +183,73 @@ class _Source:
         for zipped in self._open.values():
             zipped.close()
 
+    def expect(self, things: Iterable[Row]) -> None:
+        """Let it know which files each bundle will be asked for, once each."""
+        self._left = Counter(row.bundle for row in things if row.kind == FILE and row.bundle)
+
     def content(self, row: Row) -> Parts:
         if not row.bundle:
             return self._parts(row)
-        return self._zipped(row.bundle).content(row.path[len(row.bundle) + 1 :])
+        return self._member(row)
+
+    def refusal(self, row: Row) -> RefusedError | None:
+        """Return why Drive does not give a file, None where it does. Raises RefusedError for what strikes others."""
+        try:
+            for _part in self.content(row):
+                break
+        except RefusedError as error:
+            if error.treatment is Treatment.FILE:
+                return error
+            raise
+        return None
 
     def _parts(self, row: Row) -> Iterator[bytes]:
         for start in range(0, row.size, _CHUNK):
             yield self._drive.content(row.id, start, min(row.size, start + _CHUNK))
 
-    def index(self, path: str) -> list[Row]:
-        """Return what a bundle itself says is in it, by paths in its folder."""
-        return self._zipped(path).rows()
+    def _member(self, row: Row) -> Iterator[bytes]:
+        try:
+            yield from self._held(row.bundle).content(row.path[len(row.bundle) + 1 :])
+        finally:
+            self._let_go(row.bundle)
 
-    def _zipped(self, path: str) -> Zipped:
+    def index(self, path: str) -> list[Row]:
+        """Return what a bundle itself says is in it, by paths in its folder; nothing where Drive does not give it."""
+        try:
+            with closing(self._fetched(path)) as zipped:
+                return zipped.rows()
+        except RefusedError as error:
+            if error.treatment is not Treatment.FILE:
+                raise
+            return []
+
+    def _held(self, path: str) -> Zipped:
         with self._lock:
             if path not in self._open:
-                row = self._bundles[path]
-                file = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
-                for part in self._parts(row):
-                    file.write(part)
-                self._open[path] = Zipped(file, path)
+                self._open[path] = self._fetched(path)
             return self._open[path]
+
+    def _let_go(self, path: str) -> None:
+        with self._lock:
+            self._left[path] -= 1
+            zipped = self._open.pop(path, None) if not self._left[path] else None
+        if zipped is not None:
+            zipped.close()
+
+    def _fetched(self, path: str) -> Zipped:
+        if path in self.refused:
+            raise self.refused[path]
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the zip
+        try:
+            for part in self._parts(self._bundles[path]):
+                file.write(part)
+            return Zipped(file, path)
+        except BaseException as error:
+            file.close()
+            if isinstance(error, RefusedError) and error.treatment is Treatment.FILE:
+                # Each of its files would ask for it anew.
+                self.refused[path] = error
+            raise
 
 
 class Zipped:

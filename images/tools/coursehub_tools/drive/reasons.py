@@ -21,7 +21,7 @@ class Treatment(enum.Enum):
     LOOK = "look"
     # It is there already, by an id that is ours.
     EXISTS = "exists"
-    # This file can't be exported; the others can.
+    # This file can't be exported, or not be had back; the others can.
     FILE = "file"
     STUDENT = "student"
     # All who export into this drive or folder are struck.
@@ -54,6 +54,10 @@ _SCOPE = Rule(
     Treatment.CONSENT, "the credentials allow too little: grant the scope drive.file, or drive for a shared drive"
 )
 _DOMAIN = Rule(Treatment.STUDENT, "the domain's administrator doesn't allow this: ask them to allow the app and Drive")
+
+# https://developers.google.com/workspace/drive/api/reference/rest/v3/files/get: who owns the file, or organizes its
+# shared drive, may have it all the same with acknowledgeAbuse.
+ABUSIVE = "cannotDownloadAbusiveFile"
 
 LOST = Rule(
     Treatment.RETRY,
@@ -89,6 +93,14 @@ REASONS: Mapping[str, Rule] = {
     "teamDriveHierarchyTooDeep": _DEEP,
     "myDriveHierarchyDepthLimitExceeded": _DEEP,
     "uploadTooLarge": Rule(Treatment.FILE, "Drive takes files of at most 5 TiB: have it made smaller or left out"),
+    ABUSIVE: Rule(
+        Treatment.FILE,
+        "Google takes it for malware or spam: look at it in Drive; if it may come back, import with acknowledge_abuse,"
+        " by the account of its owner or of a manager of the shared drive",
+    ),
+    "downloadQuotaExceeded": Rule(
+        Treatment.FILE, "it was downloaded too often for now: import it again tomorrow, onto another new disk"
+    ),
     "appNotAuthorizedToFile": Rule(
         Treatment.CONSENT,
         "the app may only use files that it made: export into a new folder, or have the student consent",

@@ -34,6 +34,7 @@ class Asked:
     look: bool = False
     partial: bool = False
     gone: bool = False
+    acknowledge_abuse: bool = False
     new: bool = False
     disk_uid: str = ""
     checksum: bool = False

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from .. import placing, tree
 from ..result import FailedError, Progress, shown
 from . import names, parallel
+from .client import RefusedError
+from .reasons import Treatment
 from .rows import FILE, FOLDER, LINK, Row
 from .scan import beneath
 
@@ -17,8 +19,18 @@ from .scan import beneath
 Parts = Iterable[bytes]
 
 
-def restore(top: int, rows: Iterable[Row], contents: Callable[[Row], Parts], *, threads: int) -> Progress:
-    """Write all below a folder that is held open. Raises OSError; FailedError where a content is not as listed."""
+def restore(
+    top: int,
+    rows: Iterable[Row],
+    contents: Callable[[Row], Parts],
+    refused: Callable[[Row, RefusedError], None] | None = None,
+    *,
+    threads: int,
+) -> Progress:
+    """Write all below a folder that is held open. ``refused`` is told of files that Drive does not give.
+
+    Raises OSError, RefusedError; FailedError where a content is not as listed.
+    """
     progress, lock = Progress("restored"), threading.Lock()
     ordered = sorted((row for row in rows if row.path), key=lambda row: row.path)
     folders = [row for row in ordered if row.kind == FOLDER]
@@ -34,7 +46,14 @@ def restore(top: int, rows: Iterable[Row], contents: Callable[[Row], Parts], *, 
                 placing.make_link(folder, name, row.target, row.mtime_ns)
             else:
                 content = _Proving(row, contents(row))
-                placing.make_file(folder, name, content.blocks(), row.size, row.mode, row.mtime_ns)
+                try:
+                    placing.make_file(folder, name, content.blocks(), row.size, row.mode, row.mtime_ns)
+                except RefusedError as error:
+                    if refused is None or error.treatment is not Treatment.FILE:
+                        raise
+                    os.unlink(name, dir_fd=folder)
+                    refused(row, error)
+                    return
                 content.prove()
         with lock:
             progress.add(row.size)

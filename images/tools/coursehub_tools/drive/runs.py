@@ -38,7 +38,7 @@ class Where:
 # Students who each have an identity of their own, and the files of all of them at a time: each may have 16 MiB in
 # memory, of the 512 that a pod has. Two at a time are enough for the pace of one identity.
 SIDE_BY_SIDE = 8
-_FILES_AT_A_TIME = 16
+FILES_AT_A_TIME = 16
 
 GOOD = ("complete", "unchanged", "proven", "restored", "ready", "counted")
 # https://support.google.com/a/answer/7338880, bin included.
@@ -52,7 +52,7 @@ def all_of(command: str, asked: Sequence[Asked], where: Where, results: Path | N
     rows = by_identity(asked)
     lanes = min(len(rows), SIDE_BY_SIDE)
     if lanes > 1:
-        asked = [replace(one, threads=min(one.threads, _FILES_AT_A_TIME // lanes)) for one in asked]
+        asked = [replace(one, threads=min(one.threads, FILES_AT_A_TIME // lanes)) for one in asked]
         rows = by_identity(asked)
     run = _Run(command, where, asked)
     outcome: dict[str, str] = {}
@@ -215,13 +215,22 @@ def _export(task: Task) -> Done:
 def _verify(task: Task) -> Done:
     asked = task.asked
     job = verify.Job(asked.student, asked.folder, asked.sample, asked.seed, asked.state, asked.threads, asked.name)
-    return "proven", verify.run(job, task.client)
+    return "proven", verify.run(job, task.client, task.report)
 
 
 def _import(task: Task) -> Done:
     asked = task.asked
     assert asked.disk is not None  # noqa: S101 - the request was checked
-    job = importing.Job(asked.student, asked.disk, asked.folder, asked.threads, asked.partial, asked.name, asked.gone)
+    job = importing.Job(
+        asked.student,
+        asked.disk,
+        asked.folder,
+        asked.threads,
+        asked.partial,
+        asked.name,
+        asked.gone,
+        asked.acknowledge_abuse,
+    )
     return "restored", importing.run(job, task.client, task.report)
 
 

@@ -13,9 +13,11 @@ from typing import Any
 
 from ..result import FailedError, Names, say, shown
 from . import look, names, parallel, state
-from .client import Client
+from .client import Client, RefusedError
 from .look import Listed
 from .objects import Drive, Fact
+from .reasons import Treatment
+from .report import Report
 from .rows import BUNDLE, FILE, FOLDER, MANIFEST, Row
 
 _CHUNK = 8 << 20
@@ -40,8 +42,11 @@ class Job:
     name: str = ""
 
 
-def run(job: Job, client: Client) -> dict[str, Any]:
-    """Verify an export. Raises RefusedError; FailedError with the result where it is not as it should be."""
+def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
+    """Verify an export. Raises RefusedError; FailedError with the result where it is not as it should be.
+
+    A file of the sample that Drive does not give has the checksum that is listed all the same: it is named.
+    """
     drive = Drive(client, job.student)
     there = look.exported(drive, job.student, job.folder, job.name or job.student, _known(job))
     header = there.header
@@ -56,7 +61,10 @@ def run(job: Job, client: Client) -> dict[str, Any]:
     good = [row for row in rows if row.kind in (FILE, BUNDLE) and not _verdict(row, found.get(row.id), ids)]
     seed = job.seed or datetime.now(UTC).isoformat()
     sample = _sample(good, job.sample, seed)
-    _read(drive, sample, checked["unreadable"], job.threads)
+    withheld = _read(drive, sample, checked["unreadable"], job.threads)
+    for row, error in withheld.items():
+        report.problem(row.path, f"it is in Drive, and can't be read: {error}: {error.rule.remedy}")
+    sample = [row for row in sample if row not in withheld]
     bad = {name: kept for name, kept in checked.items() if kept.count}
     result = {
         "taken": header.taken,
@@ -101,18 +109,28 @@ def _sample(rows: Sequence[Row], most: int, seed: str) -> list[Row]:
     return random.Random(seed).sample(small, min(most, len(small)))  # noqa: S311 - not for a secret
 
 
-def _read(drive: Drive, rows: Sequence[Row], unreadable: Names, threads: int) -> None:
+def _read(drive: Drive, rows: Sequence[Row], unreadable: Names, threads: int) -> dict[Row, RefusedError]:
+    """Read files, and note those that are not as listed; return those that Drive does not give."""
     lock = threading.Lock()
+    withheld: dict[Row, RefusedError] = {}
 
     def read(row: Row) -> None:
         digest = hashlib.md5(usedforsecurity=False)
-        for start in range(0, row.size, _CHUNK):
-            digest.update(drive.content(row.id, start, min(row.size, start + _CHUNK)))
+        try:
+            for start in range(0, row.size, _CHUNK):
+                digest.update(drive.content(row.id, start, min(row.size, start + _CHUNK)))
+        except RefusedError as error:
+            if error.treatment is not Treatment.FILE:
+                raise
+            with lock:
+                withheld[row] = error
+            return
         if digest.hexdigest() != row.md5:
             with lock:
                 unreadable.add(row.path)
 
     parallel.each(read, rows, threads)
+    return withheld
 
 
 def _remember(job: Job, found: dict[str, Fact], there: Listed, rows: Sequence[Row]) -> None:

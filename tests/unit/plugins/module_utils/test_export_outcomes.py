@@ -56,6 +56,15 @@ def planned(*, disks: dict[str, _disks.Disk] | None = None, **more: Any) -> Outc
     return made
 
 
+def test_what_a_proof_could_not_read_is_named_and_the_proof_stands() -> None:
+    made = planned()
+    made.exported(disk("ann"), shot("ann"), {**GOOD, "problems": ["'a': b"], "problems_count": 1}, NOW)
+    told = {"failed": "", "calls": 2, "problems": ["'c': d"], "problems_count": 1}
+    assert made.verified(disk("ann"), told)
+    outcome = made["disk-ann"]
+    assert (outcome.problems, outcome.problems_count, outcome.failed) == (["'a': b", "'c': d"], 2, "")
+
+
 def refused(**more: Any) -> Object:
     return {**GOOD, "outcome": "stopped", "failed": "ann: no", **more}
 

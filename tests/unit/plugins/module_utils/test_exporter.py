@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _accounts, _exporter, _slots
-from coursehub_tools.drive import federation
+from coursehub_tools.drive import bundle, federation, request, runs
 
 ANN = _accounts.Account("ann", "drive-consent-ann", "", "ann")
 BOB = _accounts.Account("bob", "drive-consent-bob", "", "bob")
@@ -98,3 +99,39 @@ def test_a_pod_has_a_token_of_the_cluster_where_one_stands_for_a_key_and_only_th
     without = _exporter.job(task(), "n", "tools:1", 60)["spec"]["template"]["spec"]
     assert "serviceAccountName" not in without
     assert "serviceAccountToken" not in json.dumps(without)
+
+
+@pytest.mark.parametrize(
+    ("command", "accounts", "mib"),
+    [
+        # Of one account, as in a shared drive, four files are on their way at a time; of many sixteen.
+        ("export", 1, 2048),
+        ("import", 2, 3072),
+        ("export", 5, 4864),
+        ("export", 100, 5120),
+        ("verify", 100, 1024),
+        ("check", 5, 1024),
+    ],
+)
+def test_a_pod_has_room_for_its_bundles_and_no_more(command: str, accounts: int, mib: int) -> None:
+    people = [_exporter.Person(_accounts.Account(f"s{n}", f"key-{n}", "", f"s{n}")) for n in range(accounts)]
+    spec = _exporter.job(_exporter.Task("j", command, people), "n", "t", 60)["spec"]["template"]["spec"]
+    resources = spec["containers"][0]["resources"]
+    assert {resources[kind]["ephemeral-storage"] for kind in ("requests", "limits")} == {f"{mib}Mi"}
+    scratch = next(one for one in spec["volumes"] if one["name"] == "scratch")
+    assert scratch["emptyDir"] == {"sizeLimit": f"{mib}Mi"}
+
+
+def test_the_room_is_by_the_exporters_own_limits() -> None:
+    assert _exporter.BUNDLE_MIB << 20 == bundle.MOST_BYTES
+    assert _exporter.SIDE_BY_SIDE == runs.SIDE_BY_SIDE
+    assert _exporter.FILES_AT_A_TIME == runs.FILES_AT_A_TIME
+    assert request.Asked.threads == _exporter.FILES_OF_ONE
+
+
+def test_who_is_over_the_limit_of_disk_is_counted() -> None:
+    """The kubelet gives such a pod no DisruptionTarget; nothing else may be left out of the count."""
+    rules = _exporter.job(task(), "n", "t", 60)["spec"]["podFailurePolicy"]["rules"]
+    assert [one for one in rules if one["action"] == "Ignore"] == [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+    ]

@@ -133,3 +133,11 @@ def test_why_a_job_told_of_nobody(pods: list[dict[str, object]], why: str, reaso
 
 def test_one_who_was_alone_in_a_job_that_was_killed_has_no_other() -> None:
     assert not _exporter_pods.end([named("one", "1", 137)], {}, ["ann"], "too often").again
+
+
+def test_why_a_pod_was_evicted_is_told() -> None:
+    message = 'Usage of EmptyDir volume "scratch" exceeds the limit "2Gi". '
+    one = {**named("one", "1", 137), "status": {"reason": "Evicted", "message": message}}
+    end = _exporter_pods.end([one], {}, ["ann", "bob"], "too often")
+    assert 'its pod was evicted (Usage of EmptyDir volume "scratch" exceeds the limit "2Gi")' in end.reason
+    assert end.again

@@ -32,6 +32,7 @@ PARAMETERS = {
     "storage_class": None,
     "partial": False,
     "gone": False,
+    "acknowledge_abuse": False,
     "project_units_per_minute": 1_000_000.0,
     "identity_units_per_minute": 300_000.0,
     "students_per_job": 5,
@@ -90,6 +91,19 @@ def test_a_second_run_changes_nothing_and_one_that_failed_is_tried_again(course:
     course.jobs.made.clear()
     assert [one["changed"] for one in course.run()["students"]] == [False, True]
     assert course.jobs.students("import") == ["bob"]
+    assert course.run()["changed"] is False
+
+
+def test_what_stayed_in_drive_is_named_and_no_failure(course: Course) -> None:
+    withheld = {"problems": ["'a.exe': it is in Drive"], "problems_count": 1}
+    course.jobs.answer = lambda command, asked: answer(command, asked) | withheld
+    result = course.run(acknowledge_abuse=True)
+    assert [(one["problems"], one["problems_count"], one["failed"]) for one in result["students"]] == [
+        (["'a.exe': it is in Drive"], 1, "")
+    ] * 2
+    (asked,) = course.jobs.requests("import")
+    assert asked["acknowledge_abuse"] is True
+    # All that Drive gives is there: another run is no other one.
     assert course.run()["changed"] is False
 
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any, cast
 
 import pytest
 from coursehub_tools import tree
@@ -61,6 +63,84 @@ def test_what_was_exported_one_way_stays_so() -> None:
 def test_always_bundles_the_folders_at_the_top() -> None:
     rows = [Row("a", FOLDER), Row("a/b", FOLDER), Row("c", FILE)]
     assert bundle.choose(rows, [], bundle.ALWAYS, 2) == {"a"}
+
+
+@pytest.mark.parametrize("mode", [bundle.AUTO, bundle.ALWAYS])
+def test_no_bundle_is_larger_than_a_pods_disk_has_room_for(mode: str) -> None:
+    """A folder of 80 GB as one zip fills the disk of its node."""
+    fits = many("up/logs", 100, 10)
+    rows = [Row("up", FOLDER), Row("up/data", FILE, 80 << 30), *fits]
+    assert bundle.choose(rows, [], mode, 2) == {"up/logs"}
+    # Also one that was a bundle when it was smaller, and one of many files with nothing in them.
+    assert bundle.choose(rows, [Row("up", BUNDLE, id="1")], mode, 2) == {"up/logs"}
+    count = bundle.MOST_BYTES // 512
+    assert bundle.choose(many("a", count, 0), [Row("a", BUNDLE, id="1")], mode, 2) == set()
+
+
+def test_a_zip_is_no_larger_than_it_was_thought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    (home / "a").mkdir(parents=True)
+    for number in range(200):
+        (home / "a" / (f"{number}" + "\x01" * 250)).write_bytes(os.urandom(100))
+    bundled(home, "a", tmp_path / "zip")
+    with tree.top(home) as top:
+        rows = scan(top, Ignore()).rows
+    monkeypatch.setattr(bundle, "MOST_BYTES", (tmp_path / "zip").stat().st_size - 1)
+    assert bundle.choose(rows, [], bundle.ALWAYS, 2) == set()
+
+
+class Kept:
+    """Drive with contents by id, which counts what is asked for."""
+
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self._contents = contents
+        self.asked: list[str] = []
+
+    def content(self, file_id: str, start: int, end: int) -> bytes:
+        self.asked.append(file_id)
+        return self._contents[file_id][start:end]
+
+
+def test_an_import_has_no_more_bundles_on_its_disk_than_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, contents = [], {}
+    for name in "abcd":
+        (tmp_path / "home" / name / "in").mkdir(parents=True)
+        for number in range(3):
+            (tmp_path / "home" / name / "in" / str(number)).write_text(name * number, encoding="utf-8")
+        row, members = bundled(tmp_path / "home", name, tmp_path / "zip")
+        contents[name] = (tmp_path / "zip").read_bytes()
+        rows += [replace(row, id=name), *members]
+    open_now, most = 0, 0
+
+    class Counted(importing.Zipped):
+        def __init__(self, file: IO[bytes], name: str) -> None:
+            nonlocal open_now, most
+            super().__init__(file, name)
+            open_now += 1
+            most = max(most, open_now)
+
+        def close(self) -> None:
+            nonlocal open_now
+            super().close()
+            open_now -= 1
+
+    monkeypatch.setattr(importing, "Zipped", Counted)
+    drive = Kept(contents)
+    (tmp_path / "back").mkdir()
+    with importing._Source(cast(Any, drive), rows) as source, tree.top(tmp_path / "back") as top:
+        for name in "abcd":
+            assert source.index(name)
+        assert open_now == 0
+        things = importing._things(rows)
+        source.expect(things)
+        drive.asked.clear()
+        restore(top, things, source.content, threads=1)
+        assert (open_now, most) == (0, 1)
+    assert drive.asked == list("abcd")
+    for name in "abcd":
+        assert describe(tmp_path / "back" / name) == describe(tmp_path / "home" / name)
 
 
 def bundled(home: Path, folder: str, to: Path) -> tuple[Row, tuple[Row, ...]]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,22 @@ def test_lines_that_can_not_be_used_are_named() -> None:
     assert "more than 1000 lines" in ignore.problems[-1]
     assert ignore.leaves_out("good", folder=False)
     assert not ignore.leaves_out("b", folder=False)
+
+
+def test_a_students_lines_have_a_time_for_all_of_a_home() -> None:
+    """A thousand lines of 0.1 s each held up the others in the pod for 100 s a name."""
+
+    def clock() -> Callable[[], float]:
+        return itertools.count(step=50.0).__next__
+
+    ignore = Ignore(["*.csv"], ["*a*a*a*b"], clock())
+    assert ignore.leaves_out("a.csv", folder=False)
+    assert not ignore.leaves_out("b", folder=False)
+    with pytest.raises(FailedError, match=r"the home's \.driveignore takes more than 120 s"):
+        ignore.leaves_out("c", folder=False)
+    # The course's own lines are the course's matter.
+    trusted = Ignore(["*.csv"], [], clock())
+    assert [trusted.leaves_out(f"{number}.csv", folder=False) for number in range(9)] == [True] * 9
 
 
 def test_the_courses_lines_are_refused_if_they_are_none() -> None:

@@ -8,6 +8,7 @@ import pytest
 from coursehub_tools.drive import export, verify
 from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.pacer import Pacer, Rates
+from coursehub_tools.drive.report import Report
 
 from tests.unit.images.tools.drive import fake
 from tests.unit.images.tools.drive.fake import Cloud, FakeDrive
@@ -34,7 +35,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
 def sampled(cloud: Cloud, seed: str = "") -> tuple[str, list[str]]:
     """Verify; return the seed that is told, and which files were read."""
     cloud.read.clear()
-    told = verify.run(verify.Job("ada", sample=5, seed=seed, threads=1), Client(None, Pacer(Rates())))
+    told = verify.run(verify.Job("ada", sample=5, seed=seed, threads=1), Client(None, Pacer(Rates())), Report("ada"))
     assert (told["verdict"], told["sampled"]) == ("proven", 5)
     read = [file_id for file_id in cloud.read if file_id not in cloud.lists()]
     assert len(read) == 5

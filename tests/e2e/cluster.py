@@ -89,7 +89,11 @@ class Cluster:
 
         def lines() -> Iterator[str]:
             while said.is_open():
-                line = said.readline_stdout(timeout=1)
+                try:
+                    line = said.readline_stdout(timeout=1)
+                except TypeError:
+                    # It was closed while somebody waited for a line: the client then has no socket to leave.
+                    return
                 if line is not None:
                     yield str(line)
 

@@ -97,6 +97,10 @@ def restarts(cluster: Cluster, pod: str) -> int:
     return sum(one["restartCount"] for one in _pod(cluster, pod)["status"]["containerStatuses"])
 
 
+def is_gone(cluster: Cluster, pod: str) -> bool:
+    return cluster.kube.get("v1", "Pod", pod, HUB) is None
+
+
 def how_it_ended(cluster: Cluster, pod: str) -> int:
     """Return the status with which the container ended that ran in the pod before this one."""
     (hub,) = _pod(cluster, pod)["status"]["containerStatuses"]

@@ -115,11 +115,12 @@ def _withheld(home: int, things: Iterable[Row], source: _Source, not_empty: Fail
     The result of the Job that brought the rest may be lost with its node.
     """
     found = scan(home, None)
-    wanted = {row.key: row for row in things}
+    # By path: what was in a bundle has another key than the same thing on a disk.
+    wanted = {row.path: row for row in things}
     there = set(map(_outside, found.rows))
     if found.problems or found.special or not there <= set(map(_outside, wanted.values())):
         raise not_empty
-    if not all(_same_content(home, row, wanted[row.key]) for row in found.rows if row.kind == FILE):
+    if not all(_same_content(home, row, wanted[row.path]) for row in found.rows if row.kind == FILE):
         raise not_empty
     withheld = {}
     for row in wanted.values():

@@ -42,8 +42,8 @@ def test_the_student_has_the_last_word() -> None:
 
 
 def test_lines_that_can_not_be_used_are_named() -> None:
-    ignore = Ignore([], ["*a*a*a*a*a*b", "/", "good", *["x"] * 1000])
-    assert ignore.problems[0] == ".driveignore line 1: '*a*a*a*a*a*b' has more than 4 stars"
+    ignore = Ignore([], ["*a*a*a*b", "/", "good", *["x"] * 1000])
+    assert ignore.problems[0] == ".driveignore line 1: '*a*a*a*b' has more than 3 stars"
     assert "more than 1000 lines" in ignore.problems[-1]
     assert ignore.leaves_out("good", folder=False)
     assert not ignore.leaves_out("b", folder=False)
@@ -63,6 +63,14 @@ def test_a_students_lines_have_a_time_for_all_of_a_home() -> None:
     # The course's own lines are the course's matter.
     trusted = Ignore(["*.csv"], [], clock())
     assert [trusted.leaves_out(f"{number}.csv", folder=False) for number in range(9)] == [True] * 9
+
+
+def test_few_lines_may_be_costly() -> None:
+    ignore = Ignore([], [*(f"*a*n{number}x*c" for number in range(30)), "**/plain/*.c"])
+    assert ignore.problems[0] == ".driveignore line 21: more than 20 lines have 3 stars"
+    assert ignore.leaves_out("an19x.c", folder=False)
+    assert not ignore.leaves_out("an20x.c", folder=False)
+    assert ignore.leaves_out("plain/a.c", folder=False)
 
 
 def test_the_courses_lines_are_refused_if_they_are_none() -> None:

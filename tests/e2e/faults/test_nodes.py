@@ -57,8 +57,8 @@ def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
             seconds_until(lambda: active not in active_hubs(cluster) and hub_answers(url), 90)
             case.recovery_s = time.monotonic() - begun
             (follower,) = active_hubs(cluster)
-        # It wakes up and would believe that it is the one. How it ended is told as soon as its kubelet is back, where the
-        # guard has not taken its pod away by then, which it does after 40 s of silence.
+        # It wakes up and would believe that it is the one. How it ended is told when its kubelet is back, unless the
+        # guard has taken its pod away by then, which it does after 40 s of silence.
         seconds_until(lambda: is_gone(cluster, active) or restarts(cluster, active) > restarted, 60)
         assert is_gone(cluster, active) or how_it_ended(cluster, active) == FENCED
         time.sleep(15)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 from kubernetes.client import ApiException
 
 from tests.e2e.cluster import HUB, Cluster, says_ready
@@ -73,15 +74,16 @@ def fill(cluster: Cluster) -> bool:
 
 @contextmanager
 def full_database(cluster: Cluster) -> Iterator[None]:
-    """Fill the disk of the database until it refuses to write; at the end it has grown."""
+    """Fill the disk of the database until it refuses to write; at the end it has grown by 2 GiB."""
     path = cluster.kube.path("v1", "PersistentVolumeClaim", HUB, "hub-postgresql")
+    size = parse_quantity(cluster.kube.request("GET", path)["spec"]["resources"]["requests"]["storage"])
     try:
         deadline = time.monotonic() + 120
         while not fill(cluster):
             assert time.monotonic() < deadline, "the database takes everything"
         yield
     finally:
-        cluster.kube.merge(path, {"spec": {"resources": {"requests": {"storage": "3Gi"}}}})
+        cluster.kube.merge(path, {"spec": {"resources": {"requests": {"storage": str(int(size) + (2 << 30))}}}})
 
 
 def test_the_databases_disk_is_full(load: Load, cluster: Cluster, url: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,19 +88,24 @@ class Cluster:
             _preload_content=False,
         )
 
+        over = threading.Event()
+
         def lines() -> Iterator[str]:
-            while said.is_open():
+            while not over.is_set() and said.is_open():
                 try:
                     line = said.readline_stdout(timeout=1)
-                except TypeError:
-                    # It was closed while somebody waited for a line: the client then has no socket to leave.
-                    return
+                except Exception:
+                    # Closed while somebody waits for a line, the client stumbles over its own socket, in several ways.
+                    if over.is_set():
+                        return
+                    raise
                 if line is not None:
                     yield str(line)
 
         try:
             yield lines()
         finally:
+            over.set()
             said.close()
 
     def apply(self, item: Object) -> Object:

@@ -31,11 +31,16 @@ class KilledError(BaseException):
     """The run ends here, as by a power cut."""
 
 
-def shot_of(name: str, taken: str, *, claim: str = CLAIM, ready: bool = True, labels: Any = OWN) -> Object:
+def shot_of(name: str, taken: str, *, claim: str = CLAIM, ready: bool = True, labels: Any = None) -> Object:
     return {
         "apiVersion": "snapshot.storage.k8s.io/v1",
         "kind": "VolumeSnapshot",
-        "metadata": {"name": name, "namespace": NAMESPACE, "creationTimestamp": taken, "labels": labels},
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "creationTimestamp": taken,
+            "labels": OWN if labels is None else labels,
+        },
         "spec": {"source": {"persistentVolumeClaimName": claim}},
         "status": {"readyToUse": ready, "creationTime": taken, "restoreSize": "1Gi"},
     }

@@ -170,12 +170,19 @@ async def _class(hub: Hub, students: int) -> Course:
         begun = time.monotonic()
 
         async def listen(name: str) -> bool:
-            """Tell whether the page says how long the line is."""
-            async with session.get(f"/hub/api/users/{name}/server/progress") as answer:
-                return b" in line" in await answer.content.readany() if answer.status == 200 else False
+            """Tell whether the page says how long the line is, right after JupyterHub's own "Server requested"."""
+            while time.monotonic() < begun + START_TIMEOUT_S:
+                async with session.get(f"/hub/api/users/{name}/server/progress") as answer:
+                    # Refused until the hub has come to this one's request for a server: of 1000 the last one's takes it
+                    # more than two seconds.
+                    if answer.status == 200:
+                        async for line in answer.content:
+                            if line.startswith(b"data:") and b"Server requested" not in line:
+                                return b" in line" in line
+                await asyncio.sleep(POLL_S)
+            return False
 
         asked = [asyncio.ensure_future(_start(session, name)) for name in names]
-        await asyncio.sleep(2)
         # The last ones wait longest.
         course.told = sum(await asyncio.gather(*(listen(name) for name in names[-WATCHED:])))
         statuses = await asyncio.gather(*asked)

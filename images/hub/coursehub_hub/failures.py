@@ -56,6 +56,6 @@ class Failures:
 
     def failed(self, student: str) -> bool:
         """Note a failure; tell whether the hub should end, for another one to try."""
-        self.begin()
         self._students.add(student)
-        return len(self._students) >= STUDENTS and self._clock() - (self._begun or 0.0) >= LEAST_S
+        worked_s = 0.0 if self._begun is None else self._clock() - self._begun
+        return len(self._students) >= STUDENTS and worked_s >= LEAST_S

@@ -14,8 +14,6 @@ LOG = logging.getLogger("coursehub.standby")
 POLL_S = 0.5
 # A database answers in milliseconds. After this much silence it is told, since at the end of it there is no time to.
 SILENT_S = 2
-
-
 # The token of a pod that was removed is refused. So are good ones, for seconds, by an API server that has just started.
 GONE_S = 20
 

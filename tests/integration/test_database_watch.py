@@ -100,7 +100,11 @@ def test_sqlite_that_somebody_writes_to_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_hub_notices_nothing_of_it(tmp_path: Path) -> None:
-    """A thousand times as often as it is: each login writes, and none waits so long that it fails."""
+    """A thousand times as often as it is: each login writes, and none waits so long that it fails.
+
+    How often the watch comes through in that time is the machine's affair (17 times on a busy one), so
+    it goes on until it has, and the logins with it.
+    """
     ended = threading.Event()
     told: list[object] = []
 
@@ -113,8 +117,11 @@ def test_a_hub_notices_nothing_of_it(tmp_path: Path) -> None:
         thread = threading.Thread(target=watch, args=(tmp_path / "hub.sqlite",))
         thread.start()
         try:
-            for number in range(20):
+            deadline = time.monotonic() + 60
+            number = 0
+            while number < 20 or (len(told) < 20 and time.monotonic() < deadline):
                 Browser(real, f"student-{number}")
+                number += 1
         finally:
             ended.set()
             thread.join(10)

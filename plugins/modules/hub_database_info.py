@@ -14,16 +14,8 @@ description:
   - Each hub compares its database's revision with those that its JupyterHub knows before it starts.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
-  - coursehub.jupyterhub.kubernetes.attributes
-attributes:
-  diff_mode:
-    support: none
-    details: There is nothing to show.
-options:
-  namespace:
-    description: The hub's namespace.
-    type: str
-    required: true
+  - coursehub.jupyterhub.kubernetes.info
+  - coursehub.jupyterhub.hub.namespace
 """
 
 EXAMPLES = r"""

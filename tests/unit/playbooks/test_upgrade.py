@@ -92,7 +92,16 @@ def test_a_hub_that_answers_is_not_asked_and_one_that_does_not_is_no_end(back: l
     for name in ("Wait until the newer hub is gone", "Ask the hub by the way that students take"):
         assert back[at(back, name)]["ignore_errors"] is True
     assert back[at(back, "Know whether the hub of before knows its database")]["when"] == "_upgrade_answer is failed"
-    assert "ignore_errors" not in back[at(back, "Ask the hub once more")]
+    # Nor is the last answer, which a sentence of our own tells of.
+    assert back[at(back, "Ask the hub once more") + 1]["when"] == "_upgrade_answer is failed"
+
+
+def test_who_must_put_it_back_by_hand_is_told_how(back: list[Task]) -> None:
+    (tell,) = back[at(back, "Put the database back as it was")]["rescue"]
+    said = tell["ansible.builtin.fail"]["msg"]
+    assert "playbook restore_hub" in said
+    assert "coursehub_hub_database_snapshot={{ _hub_database_snapshot }}" in said
+    assert (ROOT / "playbooks/restore_hub.yml").exists()
 
 
 def test_by_hand_the_hub_is_started_after_its_database_is_back() -> None:

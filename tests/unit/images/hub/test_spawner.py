@@ -430,6 +430,15 @@ def test_who_waited_in_line_when_a_hub_died_is_started_anew(left_behind: Any) ->
     assert left_behind.done == ["http://hub word"]
 
 
+def test_who_is_started_anew_is_not_waited_for_too(left_behind: Any) -> None:
+    left_behind.status = 1
+    asyncio.run(poll_and_wait(left_behind))
+    # Should this one ever run, it has an address.
+    left_behind.status, left_behind.server.ip = None, "10.0.0.8"
+    assert looked_at(left_behind) == (None, "http://10.0.0.8")
+    assert left_behind.done == ["http://hub word"]
+
+
 async def poll_and_wait(one: Any) -> None:
     assert await one.poll() == 1
     await asyncio.sleep(0.01)

@@ -78,7 +78,9 @@ class Server:
 
     def ask_by_cookie(self, browser: requests.Session, **query: str) -> int:
         """Return the status of a request of a browser, which is logged in where it has the query ``token``."""
-        return browser.get(f"{self._url}api/contents", params=query, timeout=PATIENCE_S, allow_redirects=False).status_code
+        return browser.get(
+            f"{self._url}api/contents", params=query, timeout=PATIENCE_S, allow_redirects=False
+        ).status_code
 
     def stop(self) -> None:
         self.process.terminate()

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bench import echo, proxy, proxy_load
-from bench.api_server import free_port
+from tests.ports import free_port
 
 
 def test_the_example_of_rfc_6455() -> None:
@@ -35,11 +35,24 @@ def test_answers_that_are_none_are_counted() -> None:
 async def _loaded(kind: str, connections: int, status: int) -> proxy_load.Seen:
     ports = [free_port() for _server in range(2)]
     server = asyncio.ensure_future(echo.serve(status, *ports))
-    await asyncio.sleep(0.1)
     try:
-        return await proxy_load.load(kind, 2, connections, 0.2, ports)
+        async with asyncio.timeout(120):
+            for port in ports:
+                while not await _listens(port):
+                    await asyncio.sleep(0.01)
+        # So long that each connection is answered once on any machine: it is one after the other, within a process.
+        return await proxy_load.load(kind, 2, connections, 1, ports)
     finally:
         server.cancel()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True
 
 
 def test_traefik_has_the_roles_settings_but_no_secret() -> None:

@@ -503,3 +503,16 @@ def test_a_driver_that_is_told_to_end_ends_well(driver: Driver) -> None:
     driver.stop()
     assert driver.process.returncode == 0
     assert subprocess.run(["mountpoint", "--quiet", str(driver.pool)], check=False).returncode == 0
+
+
+def test_a_driver_that_is_told_to_end_while_it_begins_to_serve_ends_well(pool: Path, place: Path) -> None:
+    driver = Driver(pool, place)
+    process = driver.launch()
+    try:
+        # A moment that lasts for milliseconds.
+        while not driver.socket.exists():
+            assert process.poll() is None, driver.log
+        process.terminate()
+        assert process.wait(timeout=120) == 0, driver.log
+    finally:
+        driver.stop()

@@ -70,7 +70,7 @@ class Machine:
             "record": str(self.folder / "cluster.json"),
             "config": CONFIG,
             "remember": {"image_source": "lab"},
-            "wait_timeout": 10,
+            "wait_timeout": 120,
         }
         return {**values, **more}
 

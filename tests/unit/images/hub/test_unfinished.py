@@ -22,7 +22,7 @@ def spawner(*, ip: str = "", check: bool = True, age_s: float = 60) -> Any:
         server=SimpleNamespace(ip=ip, port=54321, host="http://10.0.0.7:8888"),
         orm_spawner=SimpleNamespace(started=started.replace(tzinfo=None), state={}),
         proxy_spec="/user/ann/",
-        start_timeout=5,
+        start_timeout=300,
         pending="check" if check else None,
         active=check,
         _check_pending=check,

@@ -77,7 +77,7 @@ class Hub:
             "snapshot": BEFORE,
             "snapshot_class": "fast",
             "keep": 3,
-            "wait_timeout": 5,
+            "wait_timeout": 60,
             **more,
         }
         return Database(self.kube, parameters, check_mode)()

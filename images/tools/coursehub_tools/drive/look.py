@@ -69,15 +69,16 @@ class Listed:
     rows: list[Row]
 
 
-def listed(drive: Drive, found: Mapping[str, Fact], top: str, work: Path) -> Listed | None:
+def listed(drive: Drive, found: Mapping[str, Fact], top: str) -> Listed | None:
     """Return the list that is in Drive, of several the newest by when its export was taken.
 
-    None where there is none, for then no export has come to its end.
+    None where there is none, for then no export has come to its end. It is read on the scratch disk: what a kill leaves
+    there goes with the pod.
     """
     lists = []
     for fact in found.values():
         if fact.role == MANIFEST and fact.parent == top:
-            with tempfile.TemporaryDirectory(dir=work) as folder:
+            with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "from-drive.jsonl.gz"
                 download(drive, fact, path)
                 header, rows = manifest.read(path)
@@ -146,10 +147,7 @@ def exported(drive: Drive, student: str, folder: str, name: str, known: Sequence
     shared = shared_drive(drive, student, folder)
     found = facts(drive, shared, known)
     top = find_top(found, folder, name, next((row.id for row in known if row.kind == FOLDER), ""))
-    there = None
-    if top is not None:
-        with tempfile.TemporaryDirectory() as work:
-            there = listed(drive, found, top.id, Path(work))
+    there = listed(drive, found, top.id) if top is not None else None
     if there is None:
         raise FailedError(
             f"{shown(student)}: there is no complete export in Drive that the account can see: "

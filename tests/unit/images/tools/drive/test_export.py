@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_of_two_lists_the_one_that_was_taken_last_is_the_exports(tmp_path: Path,
     fake.run(cloud, one)
     (older,) = cloud.lists()
     fact = cloud.facts[older]
-    there = look.listed(fake.FakeDrive(cloud, "ada", Rates()), cloud.facts, fact.parent, tmp_path)
+    there = look.listed(fake.FakeDrive(cloud, "ada", Rates()), cloud.facts, fact.parent)
     assert there is not None
     path = tmp_path / "newer"
     header = replace(there.header, taken="2100-01-01T00:00:00+00:00")
@@ -188,6 +189,26 @@ def test_a_file_that_can_not_be_read_to_be_compared_is_named(tmp_path: Path, mon
     assert report.problems == ["'a': it can't be read (Input/output error): what was exported of it stays"]
 
 
+def test_a_problem_that_two_plans_meet_is_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of students who share an identity the first plan only sees whether there is anything to do."""
+    cloud, one = Cloud(), job(tmp_path, checksum=True)
+    fake.home(one.source, a="1")
+    fake.run(cloud, one)
+    fake.home(one.source, b="22")
+    digest = export.upload.digest
+
+    def broken(content: Any) -> Any:
+        if content.row.path == "a":
+            raise OSError(5, "Input/output error")
+        return digest(content)
+
+    monkeypatch.setattr(export.upload, "digest", broken)
+    report = Report("ada")
+    assert fake.run(cloud, one, report, lists=Lists()).outcome == "complete"
+    assert report.problems == ["'a': it can't be read (Input/output error): what was exported of it stays"]
+    assert report.result("complete")["problems_count"] == 1
+
+
 def test_without_a_checksum_nothing_that_is_as_it_was_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud, one = Cloud(), job(tmp_path)
     fake.home(one.source, a="1", b="22")
@@ -235,3 +256,54 @@ def test_a_list_of_lists_says_that_another_state_went_on(tmp_path: Path) -> None
     assert fake.run(cloud, first, lists=Lists()).outcome == "complete"
     (content,) = (cloud.contents[fact.id] for fact in cloud.facts.values() if fact.name == "a")
     assert content == b"1"
+
+
+def test_a_first_export_that_was_killed_is_found_by_its_id(tmp_path: Path) -> None:
+    """Its folder was renamed in Drive since: without a list there is no header that tells of it."""
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, **FILES)
+    fake.killed(cloud, one, 3)
+    (top,) = (fact for fact in cloud.facts.values() if not fact.parent)
+    cloud.facts[top.id] = replace(top, name="mine")
+    fake.run(cloud, replace(one, look=True))
+    assert cloud.paths() == sorted(["mine", f"mine/{manifest.NAME}", *(f"mine/{name}" for name in FILES)])
+
+
+def test_a_list_that_is_looked_at_is_not_left_in_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is killed then would leave one, and the next one another."""
+    cloud, one, seen = Cloud(), job(tmp_path), set[str]()
+    fake.home(one.source, a="1")
+    fake.run(cloud, one)
+    content = fake.FakeDrive.content
+
+    def looked_at(self: fake.FakeDrive, *words: Any) -> bytes:
+        seen.update(path.name for path in one.own_state.iterdir())
+        return content(self, *words)
+
+    monkeypatch.setattr(fake.FakeDrive, "content", looked_at)
+    fake.run(cloud, replace(one, look=True))
+    assert seen == {"journal", "lock", "manifest.jsonl.gz", "turn"}
+
+
+def test_a_folder_that_was_too_large_for_a_bundle_does_not_become_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Near the limit all of it would be sent in another form each time."""
+    cloud, one = Cloud(), job(tmp_path)
+    (one.source / "d").mkdir(parents=True)
+    monkeypatch.setattr(export.bundle, "MOST_BYTES", 700 * 105)
+
+    def fill(folder: Path, count: int) -> Report:
+        shutil.rmtree(folder / "d")
+        (folder / "d").mkdir()
+        for number in range(count):
+            (folder / "d" / f"{number}").write_text("x", encoding="utf-8")
+            os.utime(folder / "d" / f"{number}", ns=(1, 1_000_000_000))
+        report = Report("ada")
+        fake.run(cloud, one, report)
+        return report
+
+    fill(one.source, 120)
+    assert "ada/d.bundle.zip" in cloud.paths()
+    assert fill(one.source, 160).result("complete")["uploaded_files"] == 160
+    assert fill(one.source, 120).result("complete").get("uploaded_files", 0) == 0

@@ -58,6 +58,19 @@ def test_a_file_that_is_too_large_for_a_day_is_named_and_the_others_go(tmp_path:
     assert problem.startswith("'sparse': 214748364800 bytes are more than is left of the day")
 
 
+def test_a_file_that_waits_for_a_day_with_room_is_counted(tmp_path: Path) -> None:
+    """Whoever goes by the result alone would take the home for exported, and never send it."""
+    cloud, one, report = Cloud(), job(tmp_path), Report("ada")
+    fake.home(one.source, a="x" * 60_000, b="x" * 61_000)
+    fake.run(cloud, one, report, Rates(bytes_per_day=100_000))
+    assert report.result("complete")["put_off_files"] == 1
+    fake.home(one.source, c="x" * 101_000)
+    report = Report("ada")
+    fake.run(cloud, one, report, Rates(bytes_per_day=100_000))
+    # What no day has room for does not wait.
+    assert (report.result("complete")["problems_count"], report.result("complete").get("put_off_files", 0)) == (1, 0)
+
+
 # The top, five files, the list: what a first export of these writes.
 FILES = {"a": "1", "b": "22", "c": "333", "d": "4444", "e": "55555"}
 WRITES = 7

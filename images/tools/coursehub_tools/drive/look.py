@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ..result import FailedError, shown
+from ..result import MOST_NAMES, FailedError, shown
 from . import manifest, names
 from .manifest import Header
 from .objects import TOP, Drive, Fact
@@ -51,6 +51,20 @@ def find_top(found: Mapping[str, Fact], folder: str, name: str, expected: str = 
     listed = {fact.parent for fact in found.values() if fact.role == MANIFEST}
     tops.sort(key=lambda fact: (fact.id != expected, fact.id not in listed, fact.id))
     return tops[0] if tops else None
+
+
+def see_names(student: str, found: Mapping[str, Fact], folder: str, name: str) -> None:
+    """Raise FailedError where there are exports of a student in a folder of Drive's, and none is called so.
+
+    An export knows its folder by the id, so a student may rename it, or the course its template; an import does not.
+    """
+    names_there = sorted({fact.name for fact in found.values() if fact.role == TOP and folder in ("", fact.parent)})
+    if names_there:
+        told = ", ".join(f"'{shown(one)}'" for one in names_there[:MOST_NAMES])
+        raise FailedError(
+            f"{shown(student)}: Drive has no folder '{shown(name)}' with an export of theirs, but {told}: give the one"
+            " that is meant as name (coursehub_drive_export_folder_name)"
+        )
 
 
 def download(drive: Drive, fact: Fact, path: Path) -> None:
@@ -147,6 +161,8 @@ def exported(drive: Drive, student: str, folder: str, name: str, known: Sequence
     shared = shared_drive(drive, student, folder)
     found = facts(drive, shared, known)
     top = find_top(found, folder, name, next((row.id for row in known if row.kind == FOLDER), ""))
+    if top is None:
+        see_names(student, found, folder, name)
     there = listed(drive, found, top.id) if top is not None else None
     if there is None:
         raise FailedError(

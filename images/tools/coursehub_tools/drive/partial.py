@@ -34,6 +34,7 @@ def find(drive: Drive, student: str, folder: str, name: str) -> Partial:
     found = {fact.id: fact for fact in drive.all(shared)}
     top = look.find_top(found, folder, name)
     if top is None:
+        look.see_names(student, found, folder, name)
         raise FailedError(
             f"{shown(student)}: there is no export in Drive that the account can see: "
             "look at the folder and the credentials"

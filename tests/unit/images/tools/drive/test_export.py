@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coursehub_tools.drive import export, look, manifest, runs
+from coursehub_tools.drive import export, importing, look, manifest, runs
+from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.export import Exported, Job
 from coursehub_tools.drive.lists import Lists
-from coursehub_tools.drive.pacer import Rates
+from coursehub_tools.drive.pacer import Pacer, Rates
 from coursehub_tools.drive.report import Report
 from coursehub_tools.drive.rows import FILE, Row
+from coursehub_tools.result import FailedError
 
 from tests.unit.images.tools.drive import fake
 from tests.unit.images.tools.drive.fake import Cloud
@@ -320,3 +322,27 @@ def test_a_folder_that_was_too_large_for_a_bundle_does_not_become_one_again(
     assert "ada/d.bundle.zip" in cloud.paths()
     assert fill(one.source, 160).result("complete")["uploaded_files"] == 160
     assert fill(one.source, 120).result("complete").get("uploaded_files", 0) == 0
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_an_export_that_has_another_name_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, partial: bool
+) -> None:
+    """A student has renamed the folder, or the course its template: exports go by the id, and an import knows none."""
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, a="1")
+    fake.run(cloud, one)
+    (top,) = (fact for fact in cloud.facts.values() if not fact.parent)
+    cloud.facts[top.id] = replace(top, name="my notes")
+    fake.home(one.source, b="22")
+    fake.run(cloud, one)
+    assert "my notes/b" in cloud.paths()
+    monkeypatch.setattr(importing, "Drive", lambda _client, student, **_more: fake.FakeDrive(cloud, student, Rates()))
+    back, client = fake.home(tmp_path / "back"), Client(None, Pacer(Rates()))
+    with pytest.raises(FailedError, match=r"no folder 'ada' .*, but 'my notes': .*coursehub_drive_export_folder_name"):
+        importing.run(importing.Job("ada", back, partial=partial), client, Report("ada"))
+    told = importing.run(importing.Job("ada", back, partial=partial, name="my notes"), client, Report("ada"))
+    assert told["files"] == 2
+    cloud.facts.clear()
+    with pytest.raises(FailedError, match="that the account can see: look at the folder and the credentials"):
+        importing.run(importing.Job("ada", back, partial=partial), client, Report("ada"))

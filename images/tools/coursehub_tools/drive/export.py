@@ -196,7 +196,7 @@ class _Export:
         header = self._state.header
         shared = header.drive if header else self._shared()
         known = list(self._state.rows.values())
-        found = look.facts(self._drive, shared, known)
+        found = look.facts(self._drive, shared, known, self._job.threads)
         # Also that of an export that never came to its end, of which no header tells.
         expected = self._state.rows.get(("", FOLDER))
         top = look.find_top(found, self._job.folder, self._job.folder_name, expected.id if expected else "")

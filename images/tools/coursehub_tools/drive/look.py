@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..result import MOST_NAMES, FailedError, shown
-from . import manifest, names
+from . import manifest, names, parallel
 from .manifest import Header
 from .objects import TOP, Drive, Fact
 from .rows import BUNDLE, FILE, FOLDER, MANIFEST, UNKNOWN, Key, Row
@@ -22,18 +22,22 @@ _SUFFIX = ".bundle.zip"
 _CHUNK = 8 << 20
 
 
-def facts(drive: Drive, shared: str, known: Iterable[Row]) -> dict[str, Fact]:
+def facts(drive: Drive, shared: str, known: Iterable[Row], threads: int) -> dict[str, Fact]:
     """Return all that Drive has of a student, by id. Raises RefusedError."""
     found = {fact.id: fact for fact in drive.all(shared)}
-    for row in known:
+
+    def is_listed(row: Row) -> bool:
         there = found.get(row.id)
-        if not row.id or (there is not None and (there.md5, there.name) == (row.md5, row.name)):
-            continue
+        return there is not None and (there.md5, there.name) == (row.md5, row.name)
+
+    def ask(row: Row) -> None:
         now = drive.get(row.id)
         if now is not None and not now.trashed:
             found[row.id] = now
         else:
             found.pop(row.id, None)
+
+    parallel.each(ask, [row for row in known if row.id and not is_listed(row)], threads)
     return found
 
 
@@ -159,7 +163,8 @@ def exported(drive: Drive, student: str, folder: str, name: str, known: Sequence
     ``known`` are the rows of the export's own folder and list, where a state has them.
     """
     shared = shared_drive(drive, student, folder)
-    found = facts(drive, shared, known)
+    # The folder and the list.
+    found = facts(drive, shared, known, 1)
     top = find_top(found, folder, name, next((row.id for row in known if row.kind == FOLDER), ""))
     if top is None:
         see_names(student, found, folder, name)

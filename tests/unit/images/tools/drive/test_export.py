@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -282,6 +283,24 @@ def test_a_first_export_that_was_killed_is_found_by_its_id(tmp_path: Path) -> No
     cloud.facts[top.id] = replace(top, name="mine")
     fake.run(cloud, replace(one, look=True))
     assert cloud.paths() == sorted(["mine", f"mine/{manifest.NAME}", *(f"mine/{name}" for name in FILES)])
+
+
+def test_what_a_late_list_lacks_is_asked_for_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, at 0.1 s an answer, the proof of a new export of 10 000 files would wait for 17 minutes."""
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, a="1", b="22")
+    fake.run(cloud, one)
+    together = threading.Barrier(2, timeout=20)
+
+    def get(_self: fake.FakeDrive, file_id: str) -> Any:
+        together.wait()
+        return cloud.facts.get(file_id)
+
+    monkeypatch.setattr(fake.FakeDrive, "all", lambda *_words: iter(()))
+    monkeypatch.setattr(fake.FakeDrive, "get", get)
+    rows = [Row(fact.name, FILE, id=fact.id) for fact in cloud.facts.values()]
+    assert look.facts(fake.FakeDrive(cloud, "ada", Rates()), "", rows, 2) == cloud.facts
+    assert len(rows) == 4
 
 
 def test_a_list_that_is_looked_at_is_not_left_in_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ _PLACEHOLDER = {"app.kubernetes.io/name": "seats-placeholder"}
 # Of templates/unpacked.yaml.j2 of the role.
 _UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
+# Of a server's pod: the hub's groups of its student, as JSON.
+GROUPS = "coursehub.jupyterhub/groups"
 # A node boots in one or two. The hub gives a start up after five and removes its pod (coursehub_hub_start_timeout), so
 # only before that is somebody seen who waits; and runs are a minute apart.
 _WAIT_LATE = timedelta(minutes=3)
@@ -56,6 +58,25 @@ def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list
     # Of a second, the more of both: who is there now has been seen before.
     seen = before | Counter(int(one.timestamp()) for one in started(pods))
     return [datetime.fromtimestamp(one, UTC) for one in sorted(seen.elements())]
+
+
+def running(pods: Iterable[Object]) -> list[_seats.Server]:
+    """Return the students' servers that are there, with the hub's groups of their students.
+
+    One that ends is none: its student comes anew.
+    """
+    return [
+        _seats.Server(datetime.fromisoformat(pod["metadata"]["creationTimestamp"]), _groups(pod))
+        for pod in pods
+        if is_server(pod)
+        and "deletionTimestamp" not in pod["metadata"]
+        and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    ]
+
+
+def _groups(pod: Object) -> frozenset[str]:
+    told = _kept.parsed((pod["metadata"].get("annotations") or {}).get(GROUPS))
+    return frozenset(str(one) for one in told) if isinstance(told, list) else frozenset()
 
 
 def _is(pod: Object, labels: Mapping[str, str]) -> bool:

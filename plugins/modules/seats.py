@@ -175,14 +175,16 @@ class Run:
         money = _warm.spent(kept, now, nodes, self._limits.core, self._machine.price)
         # First of all: whatever fails after it, a pool is shut no longer than it must be.
         pool, unlimited = self._limit_pool(len(nodes), money)
+        servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         last_good = _calendar.of_data(_kept.parsed(kept.get("calendar")))
         meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
         seen = _seats.Now(
             now,
-            _warm.came(kept, pods, now),
+            _warm.came(kept, servers, now),
             _warm.free(nodes, pods, self._guarantee, self._machine.disks),
             _warm.in_use(nodes, pods),
             money,
+            _warm.running(servers),
         )
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
         mechanism, unread = "", list[str]()
@@ -196,15 +198,15 @@ class Run:
             # Not before the record is written, or the money of this minute is never counted.
             failure = error
             unlimited.append(f"seats can't be kept warm: {error}")
-        servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
         slow = _warm.slow(nodes, now, self._policy.boot_s)
         short = _warm.core_short(len(everywhere) - len(nodes), self._limits.core)
+        many = _seats.of_groups(meetings, self._policy, seen)
         sampled, unkept = self._sample(_kept.moment(kept.get("sampled")), now, nodes, servers)
         # Of money near its end the plan speaks where nothing else ends growth.
         near = _spend.warnings(self._limits, money) if plan.alerts else []
-        warned = [*plan.warnings, *near, *unread, *small, *slow, *short, *unkept]
+        warned = [*plan.warnings, *near, *unread, *many, *small, *slow, *short, *unkept]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),

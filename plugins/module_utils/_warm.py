@@ -36,9 +36,10 @@ GROUPS = "coursehub.jupyterhub/groups"
 # A node boots in one or two. The hub gives a start up after five and removes its pod (coursehub_hub_start_timeout), so
 # only before that is somebody seen who waits; and runs are a minute apart.
 _WAIT_LATE = timedelta(minutes=3)
-# Longer than the seats of a class are warm, and than a rate is taken of. What a node took to boot is looked at as long:
+# Longer than the seats of a class are warm, and than a rate is taken of. A class that is over is known as long, and who
+# came. What a node took to boot is looked at as long:
 # one that was away since then has a new time at which it became ready.
-_REMEMBERED = timedelta(hours=1)
+REMEMBERED = timedelta(hours=1)
 
 
 def started(pods: Iterable[Object]) -> list[datetime]:
@@ -52,7 +53,7 @@ def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list
     A student who came and went has come. Else the seats of a class would be warm again for everyone who leaves it: on
     the real engine 18 nodes were, when a class left after six minutes.
     """
-    since = (now - _REMEMBERED).timestamp()
+    since = (now - REMEMBERED).timestamp()
     known = map(_kept.number, kept.get("came", "").split())
     before = Counter(int(one) for one in known if one is not None and since < one <= now.timestamp())
     # Of a second, the more of both: who is there now has been seen before.
@@ -258,7 +259,7 @@ def slow(nodes: Iterable[Object], now: datetime, boot_s: float) -> list[str]:
         ready = _ready_since(node)
         seconds = ((ready or now) - made).total_seconds()
         # One that is not ready yet is no answer before it is late.
-        if now - made < _REMEMBERED and (ready or seconds > boot_s):
+        if now - made < REMEMBERED and (ready or seconds > boot_s):
             took.append(seconds)
     if not took or median_low(took) <= boot_s:
         return []

@@ -148,6 +148,9 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
+# What a run says that could make no Event of what it said, so that the next one does.
+UNTOLD = "no Event could be made of what is said"
+
 
 class Run:
     """One run. Whatever is wrong with the parameters is said before the cluster is asked."""
@@ -177,7 +180,9 @@ class Run:
         pool, unlimited = self._limit_pool(len(nodes), money)
         servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         last_good = _calendar.of_data(_kept.parsed(kept.get("calendar")))
-        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
+        # Those that are just over too: who came for one is no rate that goes on.
+        since = now - _warm.REMEMBERED
+        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, since), last_good)
         seen = _seats.Now(
             now,
             _warm.came(kept, servers, now),
@@ -299,11 +304,12 @@ class Run:
         uid = {"uid": record["metadata"]["uid"]} if record else {}
         about = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": self._namespace, "name": _warm.NAME, **uid}
         before = ((record or {}).get("data") or {}).get("said", "").splitlines()
+        untold = [one for one in before if UNTOLD in one]
         try:
-            for event in _events.of_change(about, before, said, now):
+            for event in _events.of_change(about, untold or before, said, now):
                 self._kube.create(event)
         except CoursehubError as error:
-            return [f"no Event could be made of what is said: {error}"]
+            return [f"{UNTOLD}: {error}"]
         return []
 
     def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:

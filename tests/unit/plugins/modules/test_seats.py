@@ -124,6 +124,14 @@ def test_it_is_let_go_after_the_peak_and_who_came_is_taken_off(kube: Kube, api: 
     assert api.objects[BUFFER]["spec"]["replicas"] == 0
 
 
+def test_a_class_that_is_over_is_no_rate_that_goes_on(kube: Kube, api: Api) -> None:
+    quiz = [{**CLASSES[0], "end": "2026-09-01T10:08", "seats": 30}]
+    for number in range(30):
+        server(api, f"jupyter-{number}", "a", TEN)
+    assert run(kube, 7, classes=quiz)["seats"] == 0
+    assert run(kube, 9, classes=quiz)["seats"] == 0
+
+
 def test_who_came_and_went_has_come(kube: Kube, api: Api) -> None:
     for number, second in enumerate((0, 0, 1)):
         server(api, f"jupyter-{number}", "a", TEN - timedelta(seconds=60 - second))
@@ -314,6 +322,20 @@ def test_a_run_that_may_make_no_event_keeps_seats_and_says_so(kube: Kube, api: A
     told = run(kube, limit_nodes=5)
     assert told["warned"] == ["no Event could be made of what is said: may not"]
     assert "no Event" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+    # The next one makes up for it.
+    read(api)
+    (alert,) = run(kube, 1, limit_nodes=5)["alerts"]
+    assert events(api) == [("Warning", "Alert", f"alert: {alert}")]
+    run(kube, 2, limit_nodes=5)
+    assert events(api) == []
+
+
+def test_of_what_could_not_be_told_the_end_is(kube: Kube, api: Api) -> None:
+    api.answer_next("POST", f"{STUDENTS}/events", refused(403, "may not"))
+    run(kube, limit_nodes=5)
+    read(api)
+    assert run(kube, 40)["alerts"] == []
+    assert events(api) == [("Normal", "Well", "what was said of seats is over")]
 
 
 def test_what_is_said_in_two_lines_is_said_once(kube: Kube, api: Api) -> None:

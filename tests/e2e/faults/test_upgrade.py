@@ -89,6 +89,11 @@ def test_every_part_is_upgraded_while_students_work(load: Load, cluster: Cluster
     assert "Take a snapshot of the disk with the database" in said
     for part in ("proxy", "proxy-redis", "hub"):
         assert after[part] > before[part], part
+    # One after the other: Redis was ready before there was the first new proxy. Old ones may still be on their way out.
+    (redis,) = cluster.pods(HUB, "app.kubernetes.io/name=proxy-redis")
+    (ready,) = (one["lastTransitionTime"] for one in redis["status"]["conditions"] if one["type"] == "Ready")
+    proxies = [pod["metadata"] for pod in cluster.pods(HUB, PROXY) if "deletionTimestamp" not in pod["metadata"]]
+    assert ready <= min(metadata["creationTimestamp"] for metadata in proxies)
     assert case.failed == 0, case
 
 

@@ -67,7 +67,7 @@ def main() -> None:
         return
     report.table("class_day", rows(seen, one))
     report.table("class_day-replay", [["figure", "engine", "replay"], *(split(sentence) for sentence in differences)])
-    wrong = complaints(figures)
+    wrong = report.beyond(figures, MOST)
     if wrong:
         report.fail("; ".join(wrong))
 
@@ -171,11 +171,6 @@ def figures_of(seen: Mapping[str, Seen], one: Parameters) -> dict[str, float]:
         "lost": sum(day.lost() for day in ours),
         "left": sum(day.left() for day in ours),
     }
-
-
-def complaints(figures: Mapping[str, float]) -> list[str]:
-    """Return what is not as it must be, a sentence each."""
-    return [f"{name} is {figures[name]}, more than {most}" for name, most in MOST.items() if figures[name] > most]
 
 
 def rows(seen: Mapping[str, Seen], one: Parameters) -> list[list[str]]:

@@ -320,13 +320,8 @@ def main() -> None:
         "hub_start_empty_s": ours.first_start_s,
     }
     report.write("class_start", figures, students=students, ours=vars(ours), default=vars(default))
-    if students != STUDENTS:
-        say(f"{students} students are a quick look: no table is written; {json.dumps(figures)}")
-        return
-    report.table("class_start", _rows(ours, default))
-    above = [f"{name} is {figures[name]}, more than {limit}" for name, limit in LIMITS.items() if figures[name] > limit]
-    if above:
-        fail("; ".join(above))
+    quick = f"{students} students" if students != STUDENTS else ""
+    report.end(figures, report.beyond(figures, LIMITS), {"class_start": _rows(ours, default)}, quick)
 
 
 def _rows(ours: Course, default: Course) -> list[list[str]]:

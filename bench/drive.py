@@ -87,13 +87,8 @@ def main() -> None:
     say(f"measured: {json.dumps(asdict(measured))}")
     figures = figures_of(measured)
     report.write("drive", figures, flags=FLAGS, writes_per_second=WRITES_PER_SECOND, values=asdict(measured))
-    if count is not None:
-        say(f"{count} students are a quick look: no table is written; {json.dumps(figures)}")
-        return
-    report.table("drive", rows(figures, measured))
-    wrong = complaints(figures)
-    if wrong:
-        fail("; ".join(wrong))
+    quick = f"{count} students" if count is not None else ""
+    report.end(figures, report.beyond(figures, MOST), {"drive": rows(figures, measured)}, quick)
 
 
 def students_of(environment: Mapping[str, str]) -> int | None:
@@ -186,11 +181,6 @@ def figures_of(measured: Measured) -> dict[str, float]:
         "plan_1000_s": round(measured.plan.seconds, 1),
         "plan_1000_mb": measured.plan.rss_mb,
     }
-
-
-def complaints(figures: Mapping[str, float]) -> list[str]:
-    """Return what is not as it must be, a sentence each."""
-    return [f"{name} is {figures[name]}, more than {most}" for name, most in MOST.items() if figures[name] > most]
 
 
 def rows(figures: Mapping[str, float], measured: Measured) -> list[list[str]]:

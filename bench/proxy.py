@@ -76,13 +76,8 @@ def main() -> None:
         memory = {kind: peak_mb(one.process) for kind, one in running.items()}
     figures = figures_of(seen, routes, memory)
     report.write("proxy", figures, seconds=seconds, rounds=ROUNDS, seen=seen, routes_s=routes, memory_mb=memory)
-    if seconds < SECONDS:
-        say(f"{seconds} s are a quick look: no table is written; {json.dumps(figures)}")
-        return
-    report.table("proxy", rows(seen, routes, memory))
-    below = [f"{name} is {figures[name]}, less than {least}" for name, least in LEAST.items() if figures[name] < least]
-    if below:
-        fail("; ".join(below))
+    quick = f"{seconds} s" if seconds < SECONDS else ""
+    report.end(figures, report.beyond(figures, least=LEAST), {"proxy": rows(seen, routes, memory)}, quick)
 
 
 def load(kind: str, ports: Sequence[int], connections: int, seconds: float) -> dict[str, float]:

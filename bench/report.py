@@ -66,6 +66,39 @@ def replaced(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
+def beyond(
+    figures: Mapping[str, float], most: Mapping[str, float] | None = None, least: Mapping[str, float] | None = None
+) -> list[str]:
+    """Return a sentence for each figure that is beyond its limit."""
+    return [
+        *(
+            f"{name} is {figures[name]}, less than {limit}"
+            for name, limit in (least or {}).items()
+            if figures[name] < limit
+        ),
+        *(
+            f"{name} is {figures[name]}, more than {limit}"
+            for name, limit in (most or {}).items()
+            if figures[name] > limit
+        ),
+    ]
+
+
+def end(
+    figures: Mapping[str, float], wrong: Sequence[str], tables: Mapping[str, Sequence[Sequence[str]]], quick: str = ""
+) -> None:
+    """Write a benchmark's tables, and end it with what is wrong, if anything is. ``quick`` says of what a quick look
+    was: that only tells the figures.
+    """
+    if quick:
+        say(f"{quick} are a quick look: no table is written; {json.dumps(figures)}")
+        return
+    for name, rows in tables.items():
+        table(name, rows)
+    if wrong:
+        fail("; ".join(wrong))
+
+
 def say(sentence: str) -> None:
     """Tell what happens: a benchmark takes minutes."""
     print(f"bench: {sentence}", flush=True)

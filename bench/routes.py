@@ -42,13 +42,8 @@ def main() -> None:
             default = seen("chp", running, target, routes)
     figures = figures_of(ours, default)
     report.write("routes", figures, routes=routes, ours=ours, chp=default)
-    if routes != ROUTES:
-        say(f"{routes} routes are a quick look: no table is written; {json.dumps(figures)}")
-        return
-    report.table("routes", rows(ours, default))
-    above = [f"{name} is {figures[name]}, more than {most}" for name, most in MOST.items() if figures[name] > most]
-    if above:
-        fail("; ".join(above))
+    quick = f"{routes} routes" if routes != ROUTES else ""
+    report.end(figures, report.beyond(figures, MOST), {"routes": rows(ours, default)}, quick)
 
 
 def seen(kind: str, running: proxy.Running, target: int, routes: int) -> dict[str, Any]:

@@ -177,11 +177,6 @@ def figures_of(one: Semester) -> dict[str, float]:
     }
 
 
-def complaints(figures: Mapping[str, float]) -> list[str]:
-    """Return what is not as it must be, a sentence each."""
-    return [f"{name} is {figures[name]}, more than {most}" for name, most in MOST.items() if figures[name] > most]
-
-
 def rows(one: Semester) -> list[list[str]]:
     """Return the table for people."""
     static_cost, core = one.static_cost, one.core_cost
@@ -389,7 +384,7 @@ def main() -> None:
     report.table("semester-shapes", variant_rows("shape", found))
     report.table("semester-hard", variant_rows("the lectures, but", difficult))
     report.table("semester-assumed", variant_rows("assumed otherwise", otherwise))
-    wrong = [*complaints(figures), *(too_far(parameters, day) if day else [])]
+    wrong = [*report.beyond(figures, MOST), *(too_far(parameters, day) if day else [])]
     if wrong:
         report.fail("; ".join(wrong))
 

@@ -45,10 +45,7 @@ def main() -> None:
     }
     phases = {name: round(seconds, 1) for name, seconds in first.phases.items()}
     report.write("setup", figures, phases=phases, cold=cold, logins_s=logins, pods_s=pods)
-    report.table("setup", _rows(figures, cold["date"]))
-    above = [f"{name} is {figures[name]}, more than {limit}" for name, limit in LIMITS.items() if figures[name] > limit]
-    if above:
-        report.fail("; ".join(above))
+    report.end(figures, report.beyond(figures, LIMITS), {"setup": _rows(figures, cold["date"])})
 
 
 def _rows(figures: dict[str, float], cold_date: str) -> list[list[str]]:

@@ -24,6 +24,14 @@ options:
     default: 900
 """
 
+    NAMESPACE = r"""
+options:
+  namespace:
+    description: The hub's namespace.
+    type: str
+    required: true
+"""
+
     USERS = r"""
 options:
   students:

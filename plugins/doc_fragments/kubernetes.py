@@ -32,3 +32,14 @@ attributes:
     description: Shows what changed, or would change, in diff mode.
     support: full
 """
+
+    INFO = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode, in which it does the same.
+    support: full
+  diff_mode:
+    description: Has nothing to show, since nothing is changed.
+    support: none
+"""

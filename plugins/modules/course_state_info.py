@@ -18,19 +18,13 @@ description:
     RV(skipped).
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
+  - coursehub.jupyterhub.kubernetes.info
 options:
   namespaces:
     description: The namespaces of the hub and of the students.
     type: list
     elements: str
     required: true
-attributes:
-  check_mode:
-    description: Can run in check mode.
-    support: full
-  diff_mode:
-    description: Has nothing to show.
-    support: none
 """
 
 EXAMPLES = r"""

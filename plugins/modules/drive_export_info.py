@@ -14,12 +14,8 @@ description:
     claims. Drive is not asked.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
-  - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.kubernetes.info
   - coursehub.jupyterhub.students
-attributes:
-  diff_mode:
-    support: none
-    details: Nothing is changed.
 """
 
 EXAMPLES = r"""

@@ -17,11 +17,12 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.hub.namespace
+attributes:
+  diff_mode:
+    support: none
+    details: There is nothing to show.
 options:
-  namespace:
-    description: The hub's namespace.
-    type: str
-    required: true
   claim:
     description: The claim of the disk with the database, V(hub-database) for a file or V(hub-postgresql).
     type: str
@@ -38,7 +39,7 @@ options:
     description: The class of the snapshot that is taken before. Needed with O(state=restored).
     type: str
   keep:
-    description: How many snapshots that can be used stay. Needed with O(state=thinned).
+    description: How many snapshots that can be used stay, one at least. Needed with O(state=thinned).
     type: int
   wait_timeout:
     description: Seconds until the disk must be back.
@@ -111,6 +112,8 @@ class Database:
         return self._restore() if self._parameters["state"] == "restored" else self._thin()
 
     def _thin(self) -> dict[str, Any]:
+        if self._parameters["keep"] < 1:
+            raise CoursehubError(f"keep is {self._parameters['keep']}: write how many snapshots stay, from 1 on")
         removed = _database.superfluous(self._shots(), self._parameters["keep"])
         for name in removed if not self._check_mode else []:
             self._kube.delete(*SNAPSHOT, name, self._namespace)
@@ -136,6 +139,12 @@ class Database:
             safety = self._take()
             swap.begin(shot, safety)
         swap.finish()
+        asked = self._parameters["snapshot"]
+        if journal is not None and journal.snapshot != asked:
+            raise CoursehubError(
+                f"the database was put back from {journal.snapshot}, as an earlier run had begun to; run this once more"
+                f" to put it back from {asked}"
+            )
         return {"changed": True, "safety": safety}
 
     def _shots(self) -> list[_snapshots.Shot]:

@@ -14,16 +14,14 @@ description:
   - Each hub compares its database's revision with those that its JupyterHub knows before it starts.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
-  - coursehub.jupyterhub.kubernetes.attributes
-attributes:
-  diff_mode:
-    support: none
-    details: There is nothing to show.
+  - coursehub.jupyterhub.kubernetes.info
+  - coursehub.jupyterhub.hub.namespace
 options:
-  namespace:
-    description: The hub's namespace.
-    type: str
-    required: true
+  wait_timeout:
+    description:
+      - Seconds to wait first for hubs that are ending. Until then they answer, whatever the one after them will find.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -43,21 +41,38 @@ newer:
   sample: the hub's database has a newer schema, 4621fec11365, which JupyterHub 5.2.1 does not know
 """
 
+import time
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _database, _edge, _kube
+
+
+def run(kube: _kube.Kube, parameters: dict[str, Any]) -> dict[str, str]:
+    """Wait for hubs that are ending, and tell what the others say."""
+
+    def ended(pods: list[dict[str, Any]]) -> bool:
+        return not any("deletionTimestamp" in pod["metadata"] for pod in pods)
+
+    deadline = time.monotonic() + parameters["wait_timeout"]
+    selector = "app.kubernetes.io/name=hub"
+    pods = kube.wait("v1", "Pod", parameters["namespace"], ended, deadline, labelSelector=selector)
+    return {"newer": _database.refusal(pods)}
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={**_kube.CONNECTION_ARGUMENTS, "namespace": {"type": "str", "required": True}},
+        argument_spec={
+            **_kube.CONNECTION_ARGUMENTS,
+            "namespace": {"type": "str", "required": True},
+            "wait_timeout": {"type": "int", "default": 0},
+        },
         supports_check_mode=True,
     )
 
     def work() -> dict[str, str]:
-        kube = _kube.Kube(module.params["kubeconfig"], module.params["context"])
-        pods = kube.list("v1", "Pod", module.params["namespace"], labelSelector="app.kubernetes.io/name=hub")
-        return {"newer": _database.refusal(pods)}
+        return run(_kube.Kube(module.params["kubeconfig"], module.params["context"]), module.params)
 
     _edge.run(module, work)
 

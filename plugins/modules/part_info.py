@@ -15,11 +15,7 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
-  - coursehub.jupyterhub.kubernetes.attributes
-attributes:
-  diff_mode:
-    support: none
-    details: There is nothing to show.
+  - coursehub.jupyterhub.kubernetes.info
 options:
   part:
     description: The part, as V(hub) or V(proxy).

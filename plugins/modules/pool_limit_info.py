@@ -16,12 +16,8 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
-  - coursehub.jupyterhub.kubernetes.attributes
+  - coursehub.jupyterhub.kubernetes.info
   - coursehub.jupyterhub.classes.pool
-attributes:
-  diff_mode:
-    support: none
-    details: There is nothing to show.
 options:
   namespace:
     description: The students' namespace.

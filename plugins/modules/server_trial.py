@@ -19,6 +19,10 @@ description:
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
   - coursehub.jupyterhub.kubernetes.attributes
+attributes:
+  diff_mode:
+    support: none
+    details: There is nothing to show.
 options:
   namespace:
     description: The students' namespace.

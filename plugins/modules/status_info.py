@@ -15,6 +15,7 @@ description:
     fail where something is down.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
+  - coursehub.jupyterhub.kubernetes.info
 options:
   students_namespace:
     description: The namespace of the students' servers and disks.
@@ -24,13 +25,6 @@ options:
     description: The address that students type. It is not asked where it is empty.
     type: str
     default: ""
-attributes:
-  check_mode:
-    description: Can run in check mode.
-    support: full
-  diff_mode:
-    description: Has nothing to show.
-    support: none
 """
 
 EXAMPLES = r"""

@@ -14,19 +14,13 @@ description:
     known.
 extends_documentation_fragment:
   - coursehub.jupyterhub.kubernetes
+  - coursehub.jupyterhub.kubernetes.info
   - coursehub.jupyterhub.students
 options:
   patience:
     description: Seconds after which a snapshot that isn't ready counts as failed.
     type: int
     default: 600
-attributes:
-  check_mode:
-    description: Can run in check mode.
-    support: full
-  diff_mode:
-    description: Has nothing to show.
-    support: none
 """
 
 EXAMPLES = r"""

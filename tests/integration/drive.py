@@ -60,7 +60,7 @@ class Emulator:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            assert self._process.wait(timeout=20) == 0
+            assert self._process.wait(timeout=120) == 0
 
     @property
     def url(self) -> str:
@@ -96,8 +96,7 @@ class Emulator:
         document["rootUrl"] = self.url + "/"
         # Unlike httplib2 by itself, the library's own takes a 308 for what it is: no redirection.
         plain = build_http()
-        # When a connection is cut, httplib2 sends what is left of the chunk again, and waits for an answer in vain.
-        plain.timeout = 5
+        plain.timeout = 120
         plain.proxy_info = None
         http = AuthorizedHttp(credentials, http=plain)
         return build_from_document(document, http=http)
@@ -149,7 +148,7 @@ def raw(
     process: Emulator, method: str, where: str, data: bytes | None = None, headers: dict[str, str] | None = None
 ) -> Answer:
     """Send a request without any library of Google's."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(process.ports["port"]), timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", int(process.ports["port"]), timeout=120)
     connection.request(method, where.removeprefix(process.url), data, headers or {})
     response = connection.getresponse()
     answer = Answer(response.status, dict(response.getheaders()), response.read())

@@ -13,8 +13,8 @@ import grpc
 from btrfs_csi.protos import csi, csi_services
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 60
-CALL_TIMEOUT_S = 60
+START_TIMEOUT_S = 120
+CALL_TIMEOUT_S = 120
 MIB = 1 << 20
 # Else a new driver on the same socket is tried only after seconds.
 CHANNEL_OPTIONS = (
@@ -107,7 +107,7 @@ class Driver:
             self._channel.close()
             self._channel = None
         try:
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

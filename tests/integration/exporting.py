@@ -132,7 +132,7 @@ def run(drive: Emulator, place: Path, what: str, students: list[dict[str, Any]],
     results.mkdir()
     request = place / "request.json"
     request.write_text(json.dumps({"students": students, **common}), encoding="utf-8")
-    words = [what, f"--request={request}", f"--results={results}", f"--drive-address={drive.url}", "--drive-timeout=5"]
+    words = [what, f"--request={request}", f"--results={results}", f"--drive-address={drive.url}"]
     handler = signal.getsignal(signal.SIGTERM)
     try:
         code = command.main(words)

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.ports import free_port
+
 
 @dataclass
 class Hub:
     """What it says, and what it was asked."""
 
-    port: int = 0
+    port: int = field(default_factory=free_port)
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     status: int = 0
     asked: list[str] = field(default_factory=list)
@@ -23,7 +25,7 @@ class Hub:
 
 @contextmanager
 def answering(hub: Hub) -> Iterator[Hub]:
-    """Answer on the hub's port, a free one at first; when the block ends, nobody listens there."""
+    """Answer on the hub's port; when the block ends, nobody listens there."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -52,7 +54,6 @@ def answering(hub: Hub) -> Iterator[Hub]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", hub.port), Handler)
-    hub.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

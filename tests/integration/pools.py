@@ -18,7 +18,7 @@ def command(*words: str) -> str:
     return result.stdout
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Look every 50 ms whether something has come true. Raises AssertionError when the time is over."""
     deadline = time.monotonic() + seconds
     while not condition():

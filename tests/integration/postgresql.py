@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.integration.real_hub import free_port
+from tests.ports import free_port
 
 # Debian's place of the version that the image has; it is in nobody's PATH.
 DEBIAN = "/usr/lib/postgresql/15/bin"
@@ -49,7 +49,7 @@ def serving() -> Iterator[int]:
             yield port
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(120)
     finally:
         shutil.rmtree(folder)
 
@@ -64,7 +64,7 @@ def url(port: int) -> str:
 
 
 def _await(address: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             psycopg.connect(address).close()

@@ -18,7 +18,7 @@ from typing import Any
 from tests.integration.drive import ALL, Emulator
 
 ROBOT = "robot@project.iam.gserviceaccount.com"
-TIMEOUT_S = 120.0
+TIMEOUT_S = 600.0
 
 
 def shared_drive(drive: Emulator, folder: Path, name: str, robot: str = ROBOT) -> tuple[str, Any, Path]:

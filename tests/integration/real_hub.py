@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,13 +17,11 @@ from typing import Any
 import requests
 
 from tests.conftest import ROOT
+from tests.ports import free_port
 from tests.unit.images.hub.test_settings import SECRETS, VALUES
 
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+# For whatever a hub does. It takes 3 s to start on an idle machine, and 15 on a busy one.
+PATIENCE_S = 180
 
 
 @dataclass
@@ -49,7 +46,7 @@ class RealHub:
 
     def ask(self, method: str, path: str, token: str = "", **more: Any) -> requests.Response:
         headers = {"Authorization": f"token {token or self.token}"}
-        return requests.request(method, f"{self.url}/hub/api/{path}", headers=headers, timeout=30, **more)
+        return requests.request(method, f"{self.url}/hub/api/{path}", headers=headers, timeout=PATIENCE_S, **more)
 
     def user(self, name: str) -> dict[str, Any]:
         answer = self.ask("GET", f"users/{name}")
@@ -90,21 +87,21 @@ class RealHub:
             finally:
                 process.terminate()
                 try:
-                    process.wait(20)
+                    process.wait(PATIENCE_S)
                 finally:
                     # Students' servers outlive their hub.
                     for pid in self._servers():
                         os.kill(pid, signal.SIGKILL)
 
     def _await(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             assert process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
             try:
                 if requests.get(f"{self.url}/hub/health", timeout=5).ok:
                     return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.1)
 
     def _servers(self) -> list[int]:
@@ -126,11 +123,11 @@ class Browser:
     def __init__(self, real: RealHub, name: str) -> None:
         self._url = real.url
         self._session = requests.Session()
-        self._session.get(f"{real.url}/hub/login", timeout=10)
+        self._session.get(f"{real.url}/hub/login", timeout=PATIENCE_S)
         form = {"username": name, "password": "any", "_xsrf": self._session.cookies["_xsrf"]}
-        answer = self._session.post(f"{real.url}/hub/login", data=form, timeout=10, allow_redirects=False)
+        answer = self._session.post(f"{real.url}/hub/login", data=form, timeout=PATIENCE_S, allow_redirects=False)
         assert answer.status_code == 302, answer.text
 
     def page(self, path: str) -> requests.Response:
         headers = {"Referer": f"{self._url}/hub/home"}
-        return self._session.get(f"{self._url}/{path}", headers=headers, timeout=10, allow_redirects=False)
+        return self._session.get(f"{self._url}/{path}", headers=headers, timeout=PATIENCE_S, allow_redirects=False)

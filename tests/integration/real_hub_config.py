@@ -86,6 +86,8 @@ for service in c.JupyterHub.services:
             "COURSEHUB_HUB_API": f"http://127.0.0.1:{PORT}/hub/api",
         }
 c.Spawner.pre_spawn_hook = None
+# For a server that a busy machine starts; the product has 60 s.
+c.Spawner.http_timeout = 180
 if os.environ["TEST_HUB_SPAWNER"] == "stub":
     c.JupyterHub.spawner_class = Stub
 else:

@@ -95,7 +95,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     files = [folder / f"{number}{end}" for end in ("", ".warned") for number in range(len(CASES))]

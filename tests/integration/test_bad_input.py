@@ -59,7 +59,7 @@ def play(home: Path) -> Play:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=900,
         )
         text = " ".join((done.stdout + done.stderr).split())
         found = re.search(r"changed=(\d+)", text)

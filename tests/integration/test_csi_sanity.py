@@ -17,7 +17,7 @@ from btrfs_csi.protos import csi
 from tests.integration.driver import ROOT, Driver
 
 BUILD_TIMEOUT_S = 1800
-RUN_TIMEOUT_S = 600
+RUN_TIMEOUT_S = 1800
 LEAST_PASSED = 60
 # Switched off by csi-sanity itself, for every driver.
 PENDING = {

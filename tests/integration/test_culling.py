@@ -25,8 +25,9 @@ import websocket
 from tests.conftest import ROOT
 from tests.integration.real_hub import Browser, RealHub
 
-# The limit. Servers report every second here, so one at work is never idle for so long, however slow the machine.
-IDLE_S = 12
+# The limit. Servers look and report every second here, so one at work is never idle for so long, unless the machine
+# takes twenty times as long as it should.
+IDLE_S = 20
 NIGHT: dict[str, Any] = {}
 CULL = {"idle": IDLE_S, "max_age": 0, "every": 1, "groups": {}, "night": NIGHT}
 # More than the buffers between two ends of a line take.
@@ -56,7 +57,7 @@ class Student:
         return f"{routes[f'/user/{self.name}/']['target']}/user/{self.name}/"
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = requests.post(f"{self.address}{path}", json=body, headers=self.headers, timeout=60)
+        answer = requests.post(f"{self.address}{path}", json=body, headers=self.headers, timeout=180)
         assert answer.ok, answer.text
         return dict(answer.json())
 
@@ -64,7 +65,7 @@ class Student:
         """Say one thing and go: nothing of the student's is open after that."""
         url = f"{self.address}{path}".replace("http://", "ws://")
         headers = [f"{name}: {value}" for name, value in self.headers.items()]
-        line = websocket.create_connection(url, header=headers, timeout=30)
+        line = websocket.create_connection(url, header=headers, timeout=180)
         line.send(json.dumps(message))
         # Heard, at the other end.
         line.recv()
@@ -81,7 +82,7 @@ class Student:
         self.say(f"api/kernels/{kernel}/channels", message)
 
     def computes(self, kernel: str) -> bool:
-        answer = requests.get(f"{self.address}api/kernels/{kernel}", headers=self.headers, timeout=30)
+        answer = requests.get(f"{self.address}api/kernels/{kernel}", headers=self.headers, timeout=180)
         return bool(answer.json()["execution_state"] == "busy")
 
     def type(self, command: str) -> str:
@@ -90,15 +91,15 @@ class Student:
         return terminal
 
     def terminals(self) -> list[Any]:
-        return list(requests.get(f"{self.address}api/terminals", headers=self.headers, timeout=30).json())
+        return list(requests.get(f"{self.address}api/terminals", headers=self.headers, timeout=180).json())
 
     def download(self, file: str) -> requests.Response:
         """Begin a download, and read no further."""
         url = f"{self.address}files/{file}?download=1"
-        return requests.get(url, headers=self.headers, stream=True, timeout=60)
+        return requests.get(url, headers=self.headers, stream=True, timeout=180)
 
 
-def until(what: Callable[[], bool], seconds: float = 60) -> None:
+def until(what: Callable[[], bool], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline
@@ -124,7 +125,7 @@ def culling(hub: RealHub, **more: Any) -> Iterator[None]:
             assert process.poll() is None, (hub.folder / "culler.log").read_text(encoding="utf-8")
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def hub(tmp_path: Path) -> Iterator[RealHub]:
         kernel.mkdir(parents=True)
         spec = {"argv": [sys.executable, *command], "display_name": name, "language": "any"}
         (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
-    settings = "--JupyterHubSingleUser.hub_activity_interval=1 --CourseServer.look_s=0.2 --CourseServer.ask_s=2"
+    settings = "--JupyterHubSingleUser.hub_activity_interval=1 --CourseServer.look_s=1 --CourseServer.ask_s=2"
     settings += " --CourseServer.jobs_s=1"
     values = {"cull": {**CULL, "idle": 0}, "admin_users": []}
     with RealHub(tmp_path, values, "server", {"TEST_SERVER_ARGS": settings}).running() as hub:
@@ -163,14 +164,14 @@ def test_who_only_seems_idle_is_not_culled(hub: RealHub) -> None:
     begun = time.monotonic()
     with culling(hub):
         until(lambda: not idle.running())
-        # Three times as long as anyone may be idle.
-        while time.monotonic() - begun < 3 * IDLE_S:
+        # Twice as long as anyone may be idle.
+        while time.monotonic() - begun < 2 * IDLE_S:
             assert all(one.running() for one in (busy, typing, loading)), hub.said()[-4000:]
             time.sleep(1)
         # When the work is over, the time begins.
         ended = time.monotonic()
-        requests.delete(f"{busy.address}api/kernels/{kernel}", headers=busy.headers, timeout=30)
-        requests.delete(f"{typing.address}api/terminals/{terminal}", headers=typing.headers, timeout=30)
+        requests.delete(f"{busy.address}api/kernels/{kernel}", headers=busy.headers, timeout=180)
+        requests.delete(f"{typing.address}api/terminals/{terminal}", headers=typing.headers, timeout=180)
         download.close()
         for one in (busy, typing, loading):
             until(lambda one=one: not one.running())  # type: ignore[misc]
@@ -191,7 +192,7 @@ def test_a_cell_is_not_hidden_by_what_a_kernel_answers_meanwhile(hub: RealHub) -
         while time.monotonic() - begun < 2 * IDLE_S:
             assert one.running(), hub.said()[-4000:]
             time.sleep(1)
-        requests.post(f"{one.address}api/kernels/{kernel}/restart", headers=one.headers, timeout=30)
+        requests.post(f"{one.address}api/kernels/{kernel}/restart", headers=one.headers, timeout=180)
         until(lambda: not one.running())
 
 
@@ -259,14 +260,19 @@ def test_a_detached_job_keeps_a_server_while_it_computes(hub: RealHub) -> None:
 def test_an_idle_server_costs_the_hub_nothing(hub: RealHub) -> None:
     one = Student(hub, "idle")
     until(one.running)
-    time.sleep(3)
-    before = hub.said().count("/activity")
-    time.sleep(5)
-    assert hub.said().count("/activity") == before
-    # What begins then is told at once.
+
+    def silent() -> bool:
+        """Tell whether nothing is reported for five times as long as it takes until a report."""
+        before = hub.said().count("/activity")
+        time.sleep(5)
+        return hub.said().count("/activity") == before
+
+    # What there was at the start is told before.
+    until(silent)
+    # What begins then is told, too.
     was = hub.user("idle")["servers"][""]["last_activity"]
-    one.type("sleep 5")
-    until(lambda: hub.user("idle")["servers"][""]["last_activity"] > was, 10)
+    one.type("sleep 600")
+    until(lambda: hub.user("idle")["servers"][""]["last_activity"] > was)
 
 
 def test_the_hub_runs_the_culler_with_the_rights_for_it(tmp_path: Path) -> None:
@@ -283,14 +289,14 @@ def test_the_hub_runs_the_culler_with_the_rights_for_it(tmp_path: Path) -> None:
         hub.ask("POST", "groups/staff/users", json={"users": ["tom"]})
         for name in ("ann", "tom"):
             hub.ask("POST", f"users/{name}/server")
-        until(lambda: bool(hub.user("tom")["servers"]))
+        until(lambda: bool(hub.user("tom")["servers"].get("", {}).get("ready")))
         until(lambda: not hub.user("ann")["servers"])
         assert hub.user("tom")["servers"][""]["ready"]
         (service,) = (one for one in hub.ask("GET", "services").json().values() if one["name"] == "culler")
         assert service["pid"]
         # On the page of everyone who is logged in.
         told = "Your server is stopped after 1 seconds"
-        assert told not in requests.get(f"{hub.url}/hub/login", timeout=10).text
+        assert told not in requests.get(f"{hub.url}/hub/login", timeout=180).text
         assert told in Browser(hub, "ann").page("hub/home").text
     assert "could not be looked at" not in hub.said()
     assert "Traceback" not in hub.said()

@@ -17,10 +17,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from coursehub_hub.database_watch import postgresql, sqlite
-from coursehub_hub.database_watch.verdict import Kind, UnknownError
+from coursehub_hub.database_watch.verdict import Kind, Problem, UnknownError
 
 from tests.conftest import ROOT
-from tests.integration.real_hub import Browser, RealHub, free_port
+from tests.integration import postgresql as server
+from tests.integration.real_hub import Browser, RealHub
+from tests.ports import free_port
 
 # A machine without root has namespaces of its own for it.
 UNSHARE = ["unshare", "--map-root-user", "--mount"]
@@ -164,7 +166,7 @@ def served(folder: Path) -> Iterator[tuple[str, Path]]:
         )
         try:
             url = f"postgresql://hub@127.0.0.1:{port}/postgres"
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while True:
                 try:
                     psycopg.connect(url, connect_timeout=2).close()
@@ -176,7 +178,7 @@ def served(folder: Path) -> Iterator[tuple[str, Path]]:
             yield url, Path(f"/proc/{server.pid}/root{folder}")
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(120)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives PostgreSQL a disk and a user of its own")
@@ -202,7 +204,7 @@ def test_postgresql_that_is_full_then_has_room_then_can_only_be_read_then_is_awa
         with psycopg.connect(url, autocommit=True) as one:
             one.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             one.execute("SELECT pg_reload_conf()")
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while one.execute("SHOW default_transaction_read_only").fetchone() != ("on",):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
@@ -212,3 +214,23 @@ def test_postgresql_that_is_full_then_has_room_then_can_only_be_read_then_is_awa
     away = postgresql.write(url)
     assert away is not None
     assert away.kind is Kind.AWAY, away
+
+
+def test_postgresql_whose_replica_does_not_acknowledge_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit waits for it, which no limit of the server's ends, and the watch would wait too, and say nothing."""
+    monkeypatch.setattr(postgresql, "STATEMENT_TIMEOUT_S", 1)
+    told: list[Problem | None] = []
+    with server.serving() as port:
+        url = server.url(port)
+        assert postgresql.write(url) is None
+        with psycopg.connect(url, autocommit=True) as one:
+            one.execute("ALTER SYSTEM SET synchronous_standby_names = 'replica'")
+            one.execute("SELECT pg_reload_conf()")
+            deadline = time.monotonic() + 30
+            while one.execute("SHOW synchronous_standby_names").fetchone() != ("replica",):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        thread = threading.Thread(target=lambda: told.append(postgresql.write(url)), daemon=True)
+        thread.start()
+        thread.join(20)
+    assert [problem and problem.kind for problem in told] == [Kind.AWAY], told

@@ -357,7 +357,7 @@ def test_students_side_by_side_end_when_they_are_told_to_and_go_on(drive: Emulat
     students = [Student(drive, tmp_path / name, name).enrol() for name in ("side-1", "side-2", "side-3")]
     for one in students:
         homework(one.home, 12)
-    drive.admin("POST", "/faults", method="drive.files.create", identity="side-*", nth=10, times=0, delay_s=2)
+    drive.admin("POST", "/faults", method="drive.files.create", identity="side-*", nth=10, times=0, delay_s=10)
     request = tmp_path / "request.json"
     request.write_text(json.dumps({"students": [one.values() for one in students]}), encoding="utf-8")
     ours = subprocess.Popen(
@@ -376,7 +376,7 @@ def test_students_side_by_side_end_when_they_are_told_to_and_go_on(drive: Emulat
         assert ours.poll() is None
         time.sleep(0.01)
     ours.terminate()
-    said = ours.communicate(timeout=30)[0]
+    said = ours.communicate(timeout=120)[0]
     assert ours.returncode == 128 + signal.SIGTERM, said
     assert "Traceback" not in said
     drive.admin("DELETE", "/faults")
@@ -1107,7 +1107,10 @@ def test_students_are_exported_through_random_faults(drive: Emulator, tmp_path: 
 def test_a_run_that_was_ended_is_gone_on_with_by_the_next(drive: Emulator, ada: Student, number: int) -> None:
     homework(ada.home)
     words = ["export", "--student", ada.name, "--credentials", str(ada.key), "--source", str(ada.home)]
-    words += ["--state", str(ada.place / "state"), "--drive-address", drive.url, "--writes-per-second", "20"]
+    words += ["--state", str(ada.place / "state"), "--drive-address", drive.url]
+    # Slow from the tenth on, so that it is ended in the middle.
+    slow = {"identity": ada.email, "nth": 10, "times": 0, "delay_s": 10}
+    drive.admin("POST", "/faults", method="drive.files.create", **slow)
     process = subprocess.Popen(
         [sys.executable, "-m", "coursehub_tools.drive", *words],
         env={**os.environ, "PYTHONPATH": str(ROOT / "images/tools"), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -1119,11 +1122,12 @@ def test_a_run_that_was_ended_is_gone_on_with_by_the_next(drive: Emulator, ada: 
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(number)
-    said, _error = process.communicate(timeout=30)
+    said, _error = process.communicate(timeout=120)
     if number == signal.SIGTERM:
         assert process.returncode == 143
         assert said.splitlines()[-1] == "it was told to end before it was done: run it again, it goes on where it was"
     assert "Traceback" not in said
+    drive.admin("DELETE", "/faults")
     assert ada.exported()["uploaded_files"] < 40
     assert ada.tree() == expected(ada.home)
     assert len(ada.files()) == len(expected(ada.home)) + 2

@@ -29,7 +29,7 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def through_proxy(drive: Emulator, head: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", int(drive.ports["proxy-port"])), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", int(drive.ports["proxy-port"])), timeout=120)
     connection.sendall(head)
     return connection
 
@@ -76,7 +76,7 @@ def test_the_api_can_be_served_over_tls(drive: Emulator, tmp_path: Path) -> None
     with emulator(tmp_path, f"--tls-cert={server}", f"--tls-key={server}") as process:
         context = ssl.create_default_context(cafile=drive.ports["ca"])
         with (
-            socket.create_connection(("127.0.0.1", int(process.ports["port"])), timeout=10) as connection,
+            socket.create_connection(("127.0.0.1", int(process.ports["port"])), timeout=120) as connection,
             context.wrap_socket(connection, server_hostname="www.googleapis.com") as secure,
         ):
             secure.sendall(ASKED)

@@ -81,11 +81,11 @@ class World:
 
     def export(self, **more: Any) -> Object:
         told = {**test_drive_export.PARAMETERS, **CONSENT, "api_address": self.drive.url, "bytes_per_day": 1e9}
-        return Export(self.students.course, {**told, "writes_per_second": 50.0, "wait_timeout": 120, **more}, False)()
+        return Export(self.students.course, {**told, "writes_per_second": 50.0, "wait_timeout": 900, **more}, False)()
 
     def bring_back(self, **more: Any) -> Object:
         told = {**test_drive_import.PARAMETERS, **CONSENT, "students": NAMES, "api_address": self.drive.url}
-        return Import(self.students.course, {**told, "wait_timeout": 120, **more}, False)()
+        return Import(self.students.course, {**told, "wait_timeout": 900, **more}, False)()
 
     def _kill(self, words: list[str], environment: dict[str, str], calls: int) -> None:
         """Run a pod that is killed when Drive was called so often; a Job has another one follow it."""
@@ -94,7 +94,7 @@ class World:
         while pod.poll() is None and sum(row["count"] for row in self.drive.admin("GET", "/counters")["calls"]) < calls:
             time.sleep(0.01)
         pod.kill()
-        pod.wait(timeout=20)
+        pod.wait(timeout=120)
 
     def _perform(self, job: Object, command: str, _asked: Object) -> list[Object | None]:
         """Do what a kubelet does: lay out the volumes where the container has them, and run it."""
@@ -129,7 +129,7 @@ class World:
         }
         while command == "export" and self.kills:
             self._kill(words, environment, self.kills.pop(0))
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=900)
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         assert lines, done.stdout + done.stderr

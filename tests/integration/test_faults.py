@@ -223,9 +223,9 @@ def test_every_answer_holds_after_the_driver_is_killed_in_a_series_of_requests(d
 
     client = threading.Thread(target=ask)
     client.start()
-    assert enough.wait(timeout=60)
+    assert enough.wait(timeout=120)
     driver.kill()
-    client.join(timeout=60)
+    client.join(timeout=120)
     assert not client.is_alive()
     assert len(interrupted) == 1
     before = dict(got)
@@ -426,7 +426,7 @@ def test_a_driver_without_its_pool_does_not_start_and_writes_nothing(place: Path
     driver = Driver(empty, place)
     process = driver.launch()
     try:
-        assert process.wait(timeout=60) != 0
+        assert process.wait(timeout=120) != 0
     finally:
         driver.stop()
     assert "not the btrfs pool: is it mounted?" in driver.log
@@ -486,14 +486,14 @@ def test_two_of_the_same_request_at_once_make_one_disk(driver: Driver) -> None:
     got: list[str] = []
 
     def ask(number: int) -> None:
-        both.wait(timeout=60)
+        both.wait(timeout=120)
         got.append(driver.create("twin", volume=disk) if number % 2 else driver.snapshot("twin", disk))
 
     clients = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
     for client in clients:
         client.start()
     for client in clients:
-        client.join(timeout=60)
+        client.join(timeout=120)
     assert len(got) == 8
     assert len(set(got)) == 2
     assert_whole(driver)
@@ -503,3 +503,16 @@ def test_a_driver_that_is_told_to_end_ends_well(driver: Driver) -> None:
     driver.stop()
     assert driver.process.returncode == 0
     assert subprocess.run(["mountpoint", "--quiet", str(driver.pool)], check=False).returncode == 0
+
+
+def test_a_driver_that_is_told_to_end_while_it_begins_to_serve_ends_well(pool: Path, place: Path) -> None:
+    driver = Driver(pool, place)
+    process = driver.launch()
+    try:
+        # A moment that lasts for milliseconds.
+        while not driver.socket.exists():
+            assert process.poll() is None, driver.log
+        process.terminate()
+        assert process.wait(timeout=120) == 0, driver.log
+    finally:
+        driver.stop()

@@ -103,7 +103,7 @@ class Google:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=900,
         )
         counted = re.search(r"changed=(\d+)", done.stdout)
         asked = [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]

@@ -21,9 +21,8 @@ from tests.e2e.faults import hubs
 from tests.integration import postgresql
 from tests.integration.forwarder import Forwarder
 
-# Longer than all that the database and the hub wait for.
-MOMENT_S = 0.5
-LONG_S = 60
+# Longer than all that the database and the hub wait for, on any machine.
+LONG_S = 180
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +107,10 @@ def test_it_has_ended_before_another_one_can_work(port: int, tmp_path: Path, fau
         assert not takes()
         fault(hub)
         until(takes)
-        # Its end may be what freed the lock, so it need not have been seen before: a moment is for the kernel to tell.
-        assert hub.process.wait(MOMENT_S) == -signal.SIGALRM
+        # Which signal ends a process is settled when the first one is sent, however long a busy machine takes to end
+        # it: had the timer not been first, it would be this one.
+        hub.process.kill()
+        assert hub.process.wait(LONG_S) == -signal.SIGALRM
 
 
 def test_one_that_was_frozen_does_nothing_when_it_wakes_up(port: int, tmp_path: Path) -> None:

@@ -39,13 +39,13 @@ def hub(real: RealHub, tmp_path: Path) -> Iterator[_hub.Hub]:
         data = {"people-token": base64.b64encode(real.people_token.encode()).decode()}
         api.put("/api/v1/namespaces/coursehub/secrets/hub", {"metadata": {"name": "hub"}, "data": data})
         kube = Kube(str(kubeconfig), "kind-test")
-        yield _hub.Hub(kube, real.url, "coursehub", _hub.PEOPLE_KEY, time.monotonic() + 120)
+        yield _hub.Hub(kube, real.url, "coursehub", _hub.PEOPLE_KEY, time.monotonic() + 1200)
 
 
 def users(hub: _hub.Hub, *names: str, check_mode: bool = False, **more: Any) -> dict[str, Any]:
     parameters = {"users": list(names), "state": "present", "groups": [], "leave_groups": [], "admin": None, **more}
     hub_user.check(parameters)
-    return hub_user.run(hub, Progress(), {**parameters, "wait_timeout": 60}, check_mode)
+    return hub_user.run(hub, Progress(), {**parameters, "wait_timeout": 300}, check_mode)
 
 
 def servers(hub: _hub.Hub, *names: str, check_mode: bool = False, **more: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def servers(hub: _hub.Hub, *names: str, check_mode: bool = False, **more: Any) -
         "state": "started",
         "concurrency": 10,
         "wait": True,
-        "wait_timeout": 60,
+        "wait_timeout": 300,
         **more,
     }
     hub_server.check(parameters)
@@ -66,7 +66,7 @@ def servers(hub: _hub.Hub, *names: str, check_mode: bool = False, **more: Any) -
 def roster(hub: _hub.Hub, text: str, folder: Path, *, exclusive: bool = False, check: bool = False) -> dict[str, Any]:
     (folder / "class.csv").write_text(text, encoding="utf-8")
     read = _roster.read(str(folder / "class.csv"), ["staff"])
-    return hub_roster.run(hub, Progress(), read, {"exclusive": exclusive, "wait_timeout": 60}, check)
+    return hub_roster.run(hub, Progress(), read, {"exclusive": exclusive, "wait_timeout": 300}, check)
 
 
 def test_a_roster_makes_users_groups_and_roles(real: RealHub, hub: _hub.Hub, tmp_path: Path) -> None:

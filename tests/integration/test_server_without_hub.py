@@ -16,25 +16,26 @@ import requests
 
 from tests.conftest import ROOT
 from tests.integration.hub_stand_in import Hub, answering
+from tests.ports import free_port
 
 ALICE = {"name": "alice", "kind": "user", "admin": False, "groups": [], "scopes": ["access:servers!server=alice/"]}
 MALLORY = {**ALICE, "name": "mallory", "scopes": []}
-# How long an answer of the hub counts, and stands; the product's are 300 s and 12 h.
-FRESH_S, STALE_S = 1, 5
+# How long an answer of the hub counts, and stands; the product's are 300 s and 12 h. Where one is to be old, the test
+# waits for that; where it must not be yet, it is so long that no machine is too slow.
+FRESH_S, STALE_S = 1, 1200
+# For whatever a server does, and well below the time that an answer stands.
+PATIENCE_S = 180
 
 
 class Server:
     """The server's process."""
 
-    def __init__(self, hub: Hub, folder: Path, stale_s: float) -> None:
+    def __init__(self, hub: Hub, folder: Path, *, fresh_s: float = FRESH_S, stale_s: float = STALE_S) -> None:
         self.log = folder / "server.log"
         # A container that is started anew keeps the pod's files, not its own.
         runtime = Path(tempfile.mkdtemp(dir=folder))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         prefix, api = "/user/alice/", f"http://127.0.0.1:{hub.port}/hub/api"
-        self._url = f"http://127.0.0.1:{self.port}{prefix}"
+        self._url = f"http://127.0.0.1:{free_port()}{prefix}"
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -51,7 +52,7 @@ class Server:
             "COURSEHUB_ANSWERS": str(folder / "answers.json"),
             "JUPYTER_RUNTIME_DIR": str(runtime),
         }
-        command = [sys.executable, str(ROOT / "roles/hub/files/server"), f"--HubOAuth.cache_max_age={FRESH_S}"]
+        command = [sys.executable, str(ROOT / "roles/hub/files/server"), f"--HubOAuth.cache_max_age={fresh_s}"]
         # As who logs in by a browser, which a test would need a whole hub for.
         command.append("--HubOAuth.allow_token_in_url=True")
         with self.log.open("ab") as log:
@@ -60,28 +61,30 @@ class Server:
             )
 
     def started(self) -> Server:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             assert self.process.poll() is None, self.said()
             try:
                 requests.get(f"{self._url}api", timeout=5)
                 return self
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 assert time.monotonic() < deadline, self.said()
                 time.sleep(0.1)
 
     def ask(self, token: str = "alices") -> int:
         """Return the status of a request for the student's files."""
         headers = {"Authorization": f"token {token}"}
-        return requests.get(f"{self._url}api/contents", headers=headers, timeout=20).status_code
+        return requests.get(f"{self._url}api/contents", headers=headers, timeout=PATIENCE_S).status_code
 
     def ask_by_cookie(self, browser: requests.Session, **query: str) -> int:
         """Return the status of a request of a browser, which is logged in where it has the query ``token``."""
-        return browser.get(f"{self._url}api/contents", params=query, timeout=20, allow_redirects=False).status_code
+        return browser.get(
+            f"{self._url}api/contents", params=query, timeout=PATIENCE_S, allow_redirects=False
+        ).status_code
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(PATIENCE_S)
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
@@ -95,14 +98,12 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 @pytest.fixture
 def server(hub: Hub, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    with answering(hub):
-        # It has its port now, and goes away.
-        pass
-    one = Server(hub, tmp_path, getattr(request, "param", STALE_S))
+    one = Server(hub, tmp_path, **getattr(request, "param", {}))
     yield one
     one.stop()
 
 
+@pytest.mark.parametrize("server", [{"fresh_s": 300}], indirect=True)
 def test_with_the_hub_there(hub: Hub, server: Server) -> None:
     with answering(hub):
         server.started()
@@ -110,7 +111,12 @@ def test_with_the_hub_there(hub: Hub, server: Server) -> None:
         asked = len(hub.asked)
         assert server.ask() == 200
         assert len(hub.asked) == asked, "asked again before the answer was old"
-        # Revoked: out as soon as the answer is old.
+
+
+def test_who_is_refused_is_out_as_soon_as_the_answer_is_old(hub: Hub, server: Server) -> None:
+    with answering(hub):
+        server.started()
+        assert server.ask() == 200
         del hub.users["alices"]
         time.sleep(FRESH_S + 0.1)
         assert server.ask() == 403
@@ -121,14 +127,18 @@ def test_who_is_at_work_stays_so_while_the_hub_is_away(hub: Hub, server: Server)
         server.started()
         assert server.ask() == 200
     time.sleep(FRESH_S + 0.1)
-    begun = time.monotonic()
     assert [server.ask() for _time in range(50)] == [200] * 50
-    assert time.monotonic() - begun < 10, "each request waited for the hub"
     # Strangers stay out, and are told why.
     assert [server.ask("nobodys"), server.ask("mallorys")] == [503, 503]
     assert server.said().count("does not answer (") == 1
-    # Until the limit.
-    time.sleep(STALE_S)
+
+
+@pytest.mark.parametrize("server", [{"stale_s": 5}], indirect=True)
+def test_who_is_at_work_does_not_stay_so_for_ever(hub: Hub, server: Server) -> None:
+    with answering(hub):
+        server.started()
+        assert server.ask() == 200
+    time.sleep(5)
     assert server.ask() == 503
 
 
@@ -140,7 +150,7 @@ def test_a_hub_that_is_back_has_the_last_word(hub: Hub, server: Server) -> None:
     assert server.ask() == 200
     del hub.users["alices"]
     with answering(hub):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while server.ask() == 200:
             assert time.monotonic() < deadline, "an answer of before stood though the hub was back"
             time.sleep(0.2)
@@ -158,7 +168,6 @@ def test_a_hub_that_is_not_well_is_as_good_as_away(hub: Hub, server: Server, sta
         assert server.ask("nobodys") == 503
 
 
-@pytest.mark.parametrize("server", [60], indirect=True)
 def test_a_hub_that_neither_answers_nor_refuses(hub: Hub, server: Server) -> None:
     with answering(hub):
         server.started()
@@ -170,9 +179,11 @@ def test_a_hub_that_neither_answers_nor_refuses(hub: Hub, server: Server) -> Non
         assert server.ask() == 200
         first = time.monotonic() - begun
         assert [server.ask() for _time in range(20)] == [200] * 20
-    # The first one waits for a time-out that is well below what a browser takes, the others for nothing.
-    assert 7 < first < 10
-    assert time.monotonic() - begun - first < 5
+        others = time.monotonic() - begun - first
+    # The first one waits for a time-out (8 s) that is well below what a browser takes, the others for nothing: that
+    # would be 160 s. The rest is for the machine.
+    assert 7 < first < 60
+    assert others < 80
 
 
 def test_a_server_starts_without_the_hub_and_reports_when_it_is_back(hub: Hub, server: Server) -> None:
@@ -184,7 +195,6 @@ def test_a_server_starts_without_the_hub_and_reports_when_it_is_back(hub: Hub, s
     assert server.said().count("\n[E") <= 2, server.said()
 
 
-@pytest.mark.parametrize("server", [60], indirect=True)
 def test_a_container_that_is_started_anew_while_the_hub_is_away(hub: Hub, server: Server, tmp_path: Path) -> None:
     browser = requests.Session()
     with answering(hub):
@@ -195,7 +205,7 @@ def test_a_container_that_is_started_anew_while_the_hub_is_away(hub: Hub, server
     file = tmp_path / "answers.json"
     assert file.stat().st_mode & 0o777 == 0o600
     assert "alices" not in file.read_text(encoding="utf-8")
-    again = Server(hub, tmp_path, 60)
+    again = Server(hub, tmp_path)
     try:
         again.started()
         # Who was let in still is, by browser too; who was not, is not.
@@ -204,7 +214,7 @@ def test_a_container_that_is_started_anew_while_the_hub_is_away(hub: Hub, server
         # And what was kept is nothing beside the hub's own word.
         del hub.users["alices"]
         with answering(hub):
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_S
             while again.ask() == 200:
                 assert time.monotonic() < deadline, "an answer of before stood though the hub was back"
                 time.sleep(0.2)
@@ -215,7 +225,7 @@ def test_a_container_that_is_started_anew_while_the_hub_is_away(hub: Hub, server
 def test_a_file_of_answers_that_is_damaged_is_none(hub: Hub, server: Server, tmp_path: Path) -> None:
     server.stop()
     (tmp_path / "answers.json").write_bytes(b'[{"key": ')
-    again = Server(hub, tmp_path, 60)
+    again = Server(hub, tmp_path)
     try:
         again.started()
         assert again.ask() == 503

@@ -92,7 +92,7 @@ class Controller:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=900,
         )
         said = done.stdout + done.stderr
         for secret in self.secrets:

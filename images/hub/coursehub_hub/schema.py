@@ -42,7 +42,7 @@ def _known() -> set[str]:
 def _in_file() -> str | None:
     if not FILE.exists():
         return None
-    with closing(sqlite3.connect(FILE)) as database, suppress(sqlite3.DatabaseError):
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(FILE)) as database:
         row = database.execute(REVISION).fetchone()
         return str(row[0]) if row else None
     return None

@@ -147,9 +147,12 @@ class CourseSpawner(KubeSpawner):
 
         One that only waited in line when a hub died is asked for again: there is nothing that could go on.
         """
-        self._is_unfinished = self._is_unfinished or unfinished.is_unfinished(self)
+        # Before, as KubeSpawner gives an address to a server that it finds running.
+        left = unfinished.is_unfinished(self)
         status: int | None = await super().poll()
-        if status is not None and unfinished.is_unfinished(self) and unfinished.is_fresh(self):
+        # This one goes on, or the hub starts one anew: never both.
+        self._is_unfinished = left and status is None
+        if left and status is not None and unfinished.is_fresh(self):
             self._asking = asyncio.ensure_future(unfinished.start_anew(self, self.hub_api, self.people_token))
         return status
 

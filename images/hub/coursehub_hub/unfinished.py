@@ -72,9 +72,11 @@ async def start_anew(spawner: Any, api: str, token: str) -> None:
     async with aiohttp.ClientSession(headers={"Authorization": f"token {token}"}) as session:
         while time.monotonic() < deadline:
             await asyncio.sleep(PAUSE_S)
-            if spawner.pending in ("check", "stop"):
+            # Once it was removed JupyterHub forgets this object: a student who asks has another one.
+            present = spawner.user.spawners.get(spawner.name)
+            if present and present.pending in ("check", "stop"):
                 continue
-            if spawner.active:
+            if present and present.active:
                 # The student was faster.
                 return
             try:

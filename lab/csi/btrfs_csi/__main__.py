@@ -53,6 +53,10 @@ def _count(pool: Pool) -> None:
 
 def main() -> None:
     """Serve until told to end."""
+    # Before anybody can know that it serves: who tells it to end then would kill it, or be ignored by it, as process 1.
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    signal.signal(signal.SIGINT, lambda *_: ended.set())
     arguments = _arguments()
     pool = Pool(arguments.pool)
     pool.check()
@@ -70,9 +74,6 @@ def main() -> None:
     for server in servers:
         server.start()
     print(f"{DRIVER}: serving {arguments.socket}", flush=True)
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    signal.signal(signal.SIGINT, lambda *_: ended.set())
     while not ended.wait(COUNT_S):
         if arguments.controller:
             _count(pool)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _warm
 
-from bench import class_day, fake_nodes
+from bench import class_day, fake_nodes, report
 from bench.class_day_cluster import Day, Run, Seen, pool, server
 from bench.semester_trace import Parameters
 
@@ -84,7 +84,7 @@ def test_all_that_is_wanted_of_this_collection_is_judged(name: str, changed: dic
     bad = {"default": seen(lost=3, unserved=9), "buffer": seen(left=0), "placeholder": seen(left=0)}
     bad[name] = seen(**{"left": 0, **changed})
     figures = class_day.figures_of(bad, ONE)
-    said = class_day.complaints(figures)
+    said = report.beyond(figures, class_day.MOST)
     assert [sentence.partition(" is ")[0].partition("_")[0] for sentence in said] == wrong
     # And nothing else has a wish in the table.
     judged = {row[0]: row[-1] for row in class_day.rows(bad, ONE)[1:] if row[-1]}

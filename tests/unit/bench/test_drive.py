@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import drive, drive_homes, drive_planning
+from bench import drive, drive_homes, drive_planning, report
 from bench.drive import Measured
 from bench.drive_homes import Shape
 from bench.drive_runs import Run
@@ -43,7 +43,7 @@ FIGURES = {
 
 def test_the_figures() -> None:
     assert drive.figures_of(MEASURED) == FIGURES
-    assert drive.complaints(FIGURES) == []
+    assert report.beyond(FIGURES, drive.MOST) == []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_figures() -> None:
     ],
 )
 def test_a_figure_that_is_not_as_it_must_be(name: str, value: float, sentence: str) -> None:
-    assert drive.complaints({**FIGURES, name: value}) == [sentence]
+    assert report.beyond({**FIGURES, name: value}, drive.MOST) == [sentence]
 
 
 def test_every_figure_is_judged() -> None:

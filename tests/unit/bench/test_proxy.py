@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bench import echo, proxy, proxy_load
-from bench.api_server import free_port
+from tests.ports import free_port
 
 
 def test_the_example_of_rfc_6455() -> None:
@@ -21,25 +21,40 @@ def test_the_example_of_rfc_6455() -> None:
 @pytest.mark.parametrize("kind", proxy.KINDS)
 @pytest.mark.parametrize("connections", [1, 20])
 def test_the_client_sees_every_answer(kind: str, connections: int) -> None:
-    seen = asyncio.run(_loaded(kind, connections, 200))
+    seconds = 0.2
+    while (seen := asyncio.run(_loaded(kind, connections, 200, seconds))).per_second == 0:
+        # A machine that is busy may need longer for the first one.
+        assert seconds < 60
+        seconds *= 4
     assert seen.failed == 0
-    assert seen.per_second > 0
     assert 0 < seen.p50_ms <= seen.p99_ms
 
 
 def test_answers_that_are_none_are_counted() -> None:
-    seen = asyncio.run(_loaded("requests", 3, 404))
+    seen = asyncio.run(_loaded("requests", 3, 404, 0.2))
     assert (seen.failed, seen.per_second) == (3, 0)
 
 
-async def _loaded(kind: str, connections: int, status: int) -> proxy_load.Seen:
+async def _loaded(kind: str, connections: int, status: int, seconds: float) -> proxy_load.Seen:
     ports = [free_port() for _server in range(2)]
     server = asyncio.ensure_future(echo.serve(status, *ports))
-    await asyncio.sleep(0.1)
     try:
-        return await proxy_load.load(kind, 2, connections, 0.2, ports)
+        async with asyncio.timeout(120):
+            for port in ports:
+                while not await _listens(port):
+                    await asyncio.sleep(0.01)
+        return await proxy_load.load(kind, 2, connections, seconds, ports)
     finally:
         server.cancel()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True
 
 
 def test_traefik_has_the_roles_settings_but_no_secret() -> None:

@@ -47,10 +47,15 @@ def test_the_figures_are_written_with_the_machine(tmp_path: Path, monkeypatch: p
     assert told["machine"]["cores"] >= 1
 
 
-def test_a_table_is_written_to_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     page = tmp_path / "benchmarks.md"
     page.write_text("<!-- bench:one -->\n<!-- /bench:one -->\n", encoding="utf-8")
     monkeypatch.setattr(report, "TABLES", page)
+    return page
+
+
+def test_a_table_is_written_to_the_docs(page: Path) -> None:
     report.table("one", [("what", "s"), ("up", "1")])
     assert "| what | s |\n| --- | --- |\n| up | 1 |\n" in page.read_text(encoding="utf-8")
 
@@ -59,3 +64,26 @@ def test_a_benchmark_ends_with_one_sentence() -> None:
     with pytest.raises(SystemExit) as ended:
         report.fail("too slow")
     assert ended.value.code == "bench: too slow"
+
+
+def test_a_figure_that_is_beyond_its_limit_is_named_and_one_at_it_is_not() -> None:
+    figures = {"wait_s": 30, "lost": 1, "speedup": 19}
+    assert report.beyond(figures, {"wait_s": 30, "lost": 0}, {"speedup": 20}) == [
+        "speedup is 19, less than 20",
+        "lost is 1, more than 0",
+    ]
+    assert report.beyond(figures, {"wait_s": 30}, {"speedup": 19}) == []
+
+
+def test_what_is_wrong_is_the_end_of_a_benchmark_and_its_table_is_written_all_the_same(page: Path) -> None:
+    with pytest.raises(SystemExit, match="too slow; too large"):
+        report.end({"a": 2}, ["too slow", "too large"], {"one": [["what"], ["up"]]})
+    assert "| up |" in page.read_text(encoding="utf-8")
+
+
+def test_a_quick_look_only_tells_its_figures(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = page.read_text(encoding="utf-8")
+    report.end({"a": 2}, ["too slow"], {"one": [["what"], ["up"]]}, "10 routes")
+    assert page.read_text(encoding="utf-8") == before
+    assert "10 routes are a quick look" in (told := capsys.readouterr().out)
+    assert '{"a": 2}' in told

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
-from bench import semester
+from bench import report, semester
 from bench.semester_cluster import Cluster, Design
 from bench.semester_trace import HOUR_S, Parameters, Session, group_of, lessons, load, sessions
 from tests.unit.paths import ROOT
@@ -96,7 +96,7 @@ def test_a_node_that_is_used_up_is_counted() -> None:
     told = run(many, replace(OURS, resized=False)).told
     assert told.overfull > 0
     assert told.fullest > 1
-    assert semester.complaints({**dict.fromkeys(semester.MOST, 0.0), "overfull": told.overfull})
+    assert report.beyond({**dict.fromkeys(semester.MOST, 0.0), "overfull": told.overfull}, semester.MOST)
 
 
 @pytest.mark.parametrize("changed", semester.HARD.values(), ids=str)
@@ -215,11 +215,11 @@ def test_tables_are_even_and_figures_are_judged() -> None:
     figures = semester.figures_of(one)
     assert set(figures) == {*semester.MOST, "cost_vs_asked", "cost_vs_floor_fixed", "cost_vs_floor_installed"}
     well = dict.fromkeys(semester.MOST, 0.0)
-    assert semester.complaints({**well, "cost_vs_static_installed": 0.6, "wait_p95_installed_s": 31}) == [
+    assert report.beyond({**well, "cost_vs_static_installed": 0.6, "wait_p95_installed_s": 31}, semester.MOST) == [
         "cost_vs_static_installed is 0.6, more than 0.5",
         "wait_p95_installed_s is 31, more than 30",
     ]
-    assert semester.complaints({**well, "cost_vs_static": 0.6, "cost_vs_floor": 1.0, "wait_p95_s": 31}) == [
+    assert report.beyond({**well, "cost_vs_static": 0.6, "cost_vs_floor": 1.0, "wait_p95_s": 31}, semester.MOST) == [
         "cost_vs_static is 0.6, more than 0.5",
         "wait_p95_s is 31, more than 30",
     ]

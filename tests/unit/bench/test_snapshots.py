@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import snapshots
+from bench import report, snapshots
 from bench.snapshot_runs import Measured
 
 MEASURED = Measured(
@@ -30,7 +30,7 @@ FIGURES = {
 def test_the_figures() -> None:
     # 1000 in 55 s are 1090.9 a minute, 100 in 150 s are 40.
     assert snapshots.figures_of(MEASURED) == FIGURES
-    assert snapshots.complaints(FIGURES) == []
+    assert report.beyond(FIGURES, snapshots.MOST, snapshots.LEAST) == []
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_figures() -> None:
     ],
 )
 def test_a_figure_that_is_not_as_it_must_be(name: str, value: float, sentence: str) -> None:
-    assert snapshots.complaints({**FIGURES, name: value}) == [sentence]
+    assert report.beyond({**FIGURES, name: value}, snapshots.MOST, snapshots.LEAST) == [sentence]
 
 
 def test_every_figure_is_judged() -> None:

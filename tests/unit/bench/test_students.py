@@ -104,8 +104,8 @@ def test_a_storage_that_keeps_snapshots_ends_the_benchmark(
 def test_the_stand_in_makes_snapshots_ready(kube: Kube, api: Api) -> None:
     api.put(f"{SHOTS}/one", {"metadata": {"name": "one"}, "spec": {}})
     # The small server knows no subresources: what is written to one stands beside the object.
-    with students.stand_in(kube, NAMESPACE, 5):
-        deadline = time.monotonic() + 5
+    with students.stand_in(kube, NAMESPACE, 120):
+        deadline = time.monotonic() + 120
         path = f"{SHOTS}/one/status"
         while path not in [request.path for request in api.asked] and time.monotonic() < deadline:
             time.sleep(0.01)

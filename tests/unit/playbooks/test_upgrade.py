@@ -62,6 +62,7 @@ def test_a_snapshot_is_taken_before_and_old_ones_go_only_after_it_went_well(upgr
 def test_the_database_is_put_back_before_the_hub_of_before_is_started_on_it(back: list[Task]) -> None:
     order = [
         "Go back to what was there",
+        "Wait until the hub of before is rolled out",
         "Wait until the newer hub is gone",
         "Ask the hub by the way that students take",
         "Know whether the hub of before knows its database",
@@ -89,10 +90,29 @@ def test_only_where_it_has_moved_and_never_one_outside(back: list[Task], databas
 
 
 def test_a_hub_that_answers_is_not_asked_and_one_that_does_not_is_no_end(back: list[Task]) -> None:
-    for name in ("Wait until the newer hub is gone", "Ask the hub by the way that students take"):
+    for name in (
+        "Wait until the hub of before is rolled out",
+        "Wait until the newer hub is gone",
+        "Ask the hub by the way that students take",
+    ):
         assert back[at(back, name)]["ignore_errors"] is True
     assert back[at(back, "Know whether the hub of before knows its database")]["when"] == "_upgrade_answer is failed"
-    assert "ignore_errors" not in back[at(back, "Ask the hub once more")]
+    # Nor is the last answer, which a sentence of our own tells of.
+    assert back[at(back, "Ask the hub once more") + 1]["when"] == "_upgrade_answer is failed"
+
+
+def test_a_newer_hub_that_is_ending_is_not_taken_for_the_one_of_before(back: list[Task]) -> None:
+    """One that is told to end is of no roll-out any more, and answers for a moment."""
+    wait = back[at(back, "Ask the hub by the way that students take") - 1]
+    assert wait["coursehub.jupyterhub.hub_database_info"]["wait_timeout"] > 30
+
+
+def test_who_must_put_it_back_by_hand_is_told_how(back: list[Task]) -> None:
+    (tell,) = back[at(back, "Put the database back as it was")]["rescue"]
+    said = tell["ansible.builtin.fail"]["msg"]
+    assert "playbook restore_hub" in said
+    assert "coursehub_hub_database_snapshot={{ _hub_database_snapshot }}" in said
+    assert (ROOT / "playbooks/restore_hub.yml").exists()
 
 
 def test_by_hand_the_hub_is_started_after_its_database_is_back() -> None:

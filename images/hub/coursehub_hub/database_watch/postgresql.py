@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import suppress
+
 import psycopg
 
 from coursehub_hub.settings import PATIENCE
@@ -28,9 +32,34 @@ def write(url: str) -> Problem | None:
             connection.execute("CREATE TABLE IF NOT EXISTS coursehub_write_probe (number integer)")
             connection.execute("TRUNCATE coursehub_write_probe")
             connection.execute("INSERT INTO coursehub_write_probe VALUES (1)")
+            if not _commit(connection):
+                return Problem(Kind.AWAY, f"a write was not acknowledged within {STATEMENT_TIMEOUT_S} s")
     except psycopg.Error as error:
         return Problem(_kind(error), str(error) or type(error).__name__)
     return None
+
+
+def _commit(connection: psycopg.Connection) -> bool:
+    """Tell whether a commit was acknowledged in time.
+
+    The server's own limit ends before that: with a replica that must acknowledge and does not, a commit waits for ever.
+    One that is cancelled is done all the same, and says so in a notice alone.
+    """
+    late = threading.Timer(STATEMENT_TIMEOUT_S, _cancel, (connection,))
+    late.daemon = True
+    begun = time.monotonic()
+    late.start()
+    try:
+        connection.commit()
+    finally:
+        late.cancel()
+    return time.monotonic() - begun < STATEMENT_TIMEOUT_S
+
+
+def _cancel(connection: psycopg.Connection) -> None:
+    # Of a server that is gone the connection's own patience tells.
+    with suppress(psycopg.Error):
+        connection.cancel_safe(timeout=STATEMENT_TIMEOUT_S)
 
 
 def _kind(error: psycopg.Error) -> Kind:

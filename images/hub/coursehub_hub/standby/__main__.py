@@ -39,7 +39,7 @@ def take_part() -> election.Election:
         database.Lock(os.environ["COURSEHUB_DATABASE_URL"]),
         pod,
         namespace,
-        (cluster.Error, psycopg.Error, OSError, TimeoutError),
+        (*cluster.PROBLEMS, psycopg.Error),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 from kubernetes_asyncio import client, config
 
 from . import lease
@@ -14,6 +15,8 @@ ACTIVE = "active"
 REQUEST_TIMEOUT_S = 3
 Object = dict[str, Any]
 Error = client.ApiException
+# What else its requests raise: the client hands on what aiohttp does where an API server breaks off in its answer.
+PROBLEMS: tuple[type[Exception], ...] = (Error, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class Cluster:

@@ -23,7 +23,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "PAUSE_S", 0.001)
 
 
-def asked(*answers: Any, seconds: float = 5) -> Any:
+def asked(*answers: Any, seconds: float = 120) -> Any:
     left = list(answers)
 
     async def call(word: str) -> Any:

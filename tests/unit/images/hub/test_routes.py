@@ -191,7 +191,7 @@ def test_single_routes_are_compared_now_and_then(proxy: Any, monkeypatch: pytest
     async def run() -> None:
         # The first one is JupyterHub's own.
         await proxy.check_routes()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             while not proxy.compared[1:]:
                 await asyncio.sleep(0.001)
         proxy._keeper.cancel()
@@ -224,13 +224,13 @@ def test_a_hub_starts_while_redis_is_away_and_writes_the_routes_when_it_is_back(
     async def start() -> None:
         go_away(proxy, how)
         # As JupyterHub does before it listens, and after.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             assert await proxy.get_all_routes() == {}
             await proxy.check_routes(proxy.app.users, proxy.app._service_map)
         assert proxy.redis.writes == []
         if how != "silent":
             go_away(proxy, "")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(120):
                 while not proxy.redis.writes:
                     await asyncio.sleep(0.001)
         proxy._keeper.cancel()
@@ -253,7 +253,7 @@ def test_routes_are_compared_as_soon_as_redis_is_back_with_what_it_had(proxy: An
         await asyncio.sleep(0.02)
         before = len(proxy.compared)
         go_away(proxy, "")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             while len(proxy.compared) == before:
                 await asyncio.sleep(0.001)
         proxy._keeper.cancel()
@@ -277,15 +277,18 @@ def test_once_it_works_a_hub_is_told_that_redis_is_away(proxy: Any) -> None:
 
 def test_the_proxies_read_once_for_many_changes_and_miss_none(proxy: Any) -> None:
     async def run() -> None:
+        begun = asyncio.get_running_loop().time()
         for number in range(50):
             await proxy._kv_atomic_set({f"traefik/user/{number}/": "http://server"})
             await asyncio.sleep(0.001)
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(120):
+            while "traefik/user/49/" not in proxy.redis.read[-1]:
+                await asyncio.sleep(0.001)
+        # At once, and then with a pause before each other one, for as long as it took.
+        seconds = asyncio.get_running_loop().time() - begun
+        assert 1 < len(proxy.redis.read) <= 1 + seconds / sys.modules["coursehub_hub.routes"].TELL_S
 
     asyncio.run(run())
-    assert "traefik/user/49/" in proxy.redis.read[-1]
-    # 50 ms and a little more.
-    assert 1 < len(proxy.redis.read) < 25
 
 
 def test_the_first_change_after_a_while_is_read_at_once(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,11 @@ def test_what_is_no_database_is_left_to_the_hub(file: Path, content: bytes | Non
     assert file.exists() == (content is not None)
 
 
+def test_a_file_that_can_not_be_opened_is_left_to_the_hub(file: Path) -> None:
+    file.mkdir()
+    schema.check("")
+
+
 class Postgresql:
     def __init__(self, answer: Any) -> None:
         self._answer = answer

@@ -173,7 +173,7 @@ def test_a_watch_that_gives_up_is_begun_again_until_the_hub_ends(spawner: Any, m
         while watch.begun < 3:
             await asyncio.sleep(0.001)
         watch._stopping = True
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 120)
 
     asyncio.run(run())
 
@@ -221,7 +221,7 @@ def test_a_start_that_fails_makes_room(spawner: Any, problem: str) -> None:
         spawner.problem = problem
         with pytest.raises(RuntimeError):
             await spawn(spawner)
-        assert await asyncio.wait_for(spawn(another(spawner)), 5) == "http://server"
+        assert await asyncio.wait_for(spawn(another(spawner)), 120) == "http://server"
 
     asyncio.run(run())
 
@@ -353,7 +353,7 @@ def test_all_that_wait_for_nodes_are_seen_at_once_and_do_not_hold_who_has_room(s
         for student in without:
             student.problem, student.pod_reflector = "waits", waits("False")
         tasks = [asyncio.ensure_future(spawn(student)) for student in without]
-        assert await asyncio.wait_for(spawn(spawner), 30) == "http://server"
+        assert await asyncio.wait_for(spawn(spawner), 120) == "http://server"
         # All have asked for their pods, and are on their way still.
         assert not any(spawner.line.place(student) for student in without)
         assert not any(task.done() for task in tasks)
@@ -437,7 +437,16 @@ def test_a_pod_on_its_way_when_a_hub_died_is_waited_for(left_behind: Any) -> Non
 
 def test_who_waited_in_line_when_a_hub_died_is_started_anew(left_behind: Any) -> None:
     left_behind.status = 1
-    asyncio.run(asyncio.wait_for(poll_and_wait(left_behind), 5))
+    asyncio.run(asyncio.wait_for(poll_and_wait(left_behind), 120))
+    assert left_behind.done == ["http://hub word"]
+
+
+def test_who_is_started_anew_is_not_waited_for_too(left_behind: Any) -> None:
+    left_behind.status = 1
+    asyncio.run(poll_and_wait(left_behind))
+    # Should this one ever run, it has an address.
+    left_behind.status, left_behind.server.ip = None, "10.0.0.8"
+    assert looked_at(left_behind) == (None, "http://10.0.0.8")
     assert left_behind.done == ["http://hub word"]
 
 

@@ -16,13 +16,13 @@ PENDING, RUNNING, FAILED = ({"status": {"phase": phase}} for phase in ("Pending"
 
 def spawner(*, ip: str = "", check: bool = True, age_s: float = 60) -> Any:
     started = datetime.now(UTC) - timedelta(seconds=age_s)
-    return SimpleNamespace(
-        user=SimpleNamespace(name="ann/of?class"),
+    one = SimpleNamespace(
+        user=SimpleNamespace(name="ann/of?class", spawners={}),
         name="",
         server=SimpleNamespace(ip=ip, port=54321, host="http://10.0.0.7:8888"),
         orm_spawner=SimpleNamespace(started=started.replace(tzinfo=None), state={}),
         proxy_spec="/user/ann/",
-        start_timeout=5,
+        start_timeout=300,
         pending="check" if check else None,
         active=check,
         _check_pending=check,
@@ -30,12 +30,15 @@ def spawner(*, ip: str = "", check: bool = True, age_s: float = 60) -> Any:
         get_state=lambda: {"pod_name": "jupyter-ann"},
         is_pod_running=lambda pod: pod is RUNNING,
     )
+    one.user.spawners[""] = one
+    return one
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unfinished, "LOOK_S", 0.001)
     monkeypatch.setattr(unfinished, "PAUSE_S", 0.001)
+    monkeypatch.setattr(unfinished, "PATIENCE_S", 5)
 
 
 @pytest.fixture
@@ -127,13 +130,19 @@ def ask(one: Any, *statuses: int) -> list[str]:
 
 def test_who_waited_in_line_is_asked_for_again_until_the_hub_takes_it() -> None:
     one = spawner()
+    # As JupyterHub leaves a server that it has stopped.
     one.pending, one.active = None, False
+    one.user.spawners.clear()
     assert ask(one, 503, 400, 202) == ["/hub/api/users/ann%2Fof%3Fclass/server token word"] * 3
 
 
-def test_a_student_who_was_faster_is_not_started_twice() -> None:
-    one = spawner()
-    one.pending = "spawn"
+@pytest.mark.parametrize("pending", ["spawn", None])
+def test_a_student_who_was_faster_is_not_started_twice(pending: str | None) -> None:
+    one, hers = spawner(), spawner(check=False)
+    one.pending, one.active = None, False
+    # JupyterHub has forgotten the one that was stopped, and made another one when she asked: which starts, or runs.
+    hers.pending, hers.active = pending, True
+    one.user.spawners[""] = hers
     assert ask(one) == []
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from builder.graph import BuildError, Job, Runner, Step, hash_files, keys, order
@@ -175,7 +176,7 @@ def test_a_failure_leaves_nothing_half_built_and_the_next_run_goes_on(built: Bui
 def test_nothing_is_begun_after_a_failure_but_what_runs_is_kept(built: Built) -> None:
     def slow(job: Job) -> None:
         # Until the runner knows of the failure, which is later than that the step has failed.
-        for _attempt in range(1000):
+        for _attempt in range(12_000):
             if any("bad: failed (no room)" in line for line in built.said):
                 break
             time.sleep(0.01)
@@ -201,7 +202,7 @@ def test_lanes_run_side_by_side_and_the_steps_of_one_lane_do_not(built: Built) -
     most: list[int] = []
 
     def meet(_job: Job) -> None:
-        together.wait(10)
+        together.wait(120)
 
     def alone(job: Job) -> None:
         running.append(job.key)
@@ -222,7 +223,8 @@ def test_an_artefact_that_partly_lies_elsewhere_is_built_again_when_that_part_is
     assert built(steps) == ["image"]
 
 
-def test_progress_is_told_with_its_time(built: Built) -> None:
+def test_progress_is_told_with_its_time(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builder.graph.time", SimpleNamespace(monotonic=lambda: 7.0))
     built(graph(step("a")))
     assert [line.partition("] ")[2] for line in built.said] == ["to build: a", "a: started", "a: built in 0 s (1 of 1)"]
     assert all(line.startswith("[  0:00] ") for line in built.said)

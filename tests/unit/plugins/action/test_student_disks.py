@@ -117,7 +117,7 @@ def test_on_a_terminal_it_rewrites_one(command: dict[str, Any], tmp_path: Path) 
     listener.start()
     subprocess.run(**command, stdout=follower, stderr=subprocess.PIPE, check=False)
     os.close(follower)
-    listener.join(5)
+    listener.join(120)
     os.close(leader)
     # Where Ansible's own first line begins.
     first, newline, rest = said.decode().partition("\r\n")

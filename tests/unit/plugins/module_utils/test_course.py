@@ -70,7 +70,7 @@ def test_a_snapshot_is_done_when_it_is_ready_and_not_when_it_was_asked_for(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api, "handle", look)
         patch.setattr(_progress.Phase, "done", note)
-        good, failed = course.take(wanted, 5, time.monotonic() + 5)
+        good, failed = course.take(wanted, 5, time.monotonic() + 120)
     assert (len(good), len(failed)) == (3, 1)
     assert seen == [(1, 2, 1), (2, 1, 1), (3, 0, 1)]
     last = states(file)[-1]

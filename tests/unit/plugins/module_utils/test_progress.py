@@ -66,7 +66,7 @@ def test_ten_lines_a_second_at_most_and_always_the_last_one(file: Path) -> None:
         for item in range(1000):
             phase.done(item)
     found = states(file)
-    assert len(found) <= 2 + found[-1].seconds / _progress.WRITE_INTERVAL_S
+    assert len(found) <= 2 + round(found[-1].seconds / _progress.WRITE_INTERVAL_S)
     assert (found[-1].done, found[-1].ended) == (1000, True)
 
 
@@ -84,14 +84,14 @@ def test_a_burst_before_a_pause_is_told_in_the_pause(file: Path, monkeypatch: py
     with Progress(str(file)).phase("taking", 3) as phase:
         for item in range(3):
             phase.started(item)
-        assert written.wait(5)
+        assert written.wait(120)
         assert not states(file)[-1].ended
 
 
 def test_where_nothing_changes_nothing_is_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_progress, "WRITE_INTERVAL_S", 0.001)
     with Progress(str(file)).phase("taking", 3) as phase:
-        until = time.monotonic() + 5
+        until = time.monotonic() + 120
         while not states(file) and time.monotonic() < until:
             time.sleep(0.001)
         time.sleep(0.05)

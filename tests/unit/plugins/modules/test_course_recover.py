@@ -46,7 +46,7 @@ class Fresh:
         namespaces(api)
 
     def run(self, *, check_mode: bool = False, **more: Any) -> Object:
-        defaults = {"state": self.state, "wait_snapshots": True, "wait_timeout": 5, "lock_timeout": 5}
+        defaults = {"state": self.state, "wait_snapshots": True, "wait_timeout": 60, "lock_timeout": 60}
         return _recovering.Recovering(self.kube, {**defaults, **more}, check_mode)()
 
     def whole(self) -> None:
@@ -158,7 +158,7 @@ def test_snapshots_can_be_left_for_later(fresh: Fresh) -> None:
 def test_a_disk_is_restored_from_a_recovered_snapshot(fresh: Fresh) -> None:
     fresh.run()
     parameters = {**CHOICE, **SERVERS, "students": ["ann"], "snapshot": "latest", "at": None, "new_disk": None}
-    more = {"paths": None, "snapshot_class": "fast", "wait_timeout": 5}
+    more = {"paths": None, "snapshot_class": "fast", "wait_timeout": 60}
     result = student_disk_restore.Run(Course(fresh.kube, NAMESPACE), {**parameters, **more}, False)()
     assert (result["students"][0]["snapshot"], result["students"][0]["failed"]) == (ANNS_SHOT, "")
     assert fresh.storage.content_of("disk-ann") == "monday of ann"
@@ -170,7 +170,7 @@ def test_recovered_snapshots_are_thinned_out_as_of_when_they_were_taken(fresh: F
         if path.startswith(SHOTS):
             assert item["status"]["creationTime"] > MONDAY.isoformat()
     parameters = {**CHOICE, "all_students": True, "snapshot_class": "fast", "take": True, "keep": {"last": 1}}
-    more = {"time_zone": "UTC", "skip_unchanged": False, "wait_timeout": 5}
+    more = {"time_zone": "UTC", "skip_unchanged": False, "wait_timeout": 60}
     result = student_disk_snapshot.Run(Course(fresh.kube, NAMESPACE), {**parameters, **more}, False)()
     assert [one["removed"] for one in result["students"]] == [[ANNS_SHOT], [ANNS_SHOT.replace("ann", "bob")]]
 
@@ -178,7 +178,7 @@ def test_recovered_snapshots_are_thinned_out_as_of_when_they_were_taken(fresh: F
 def test_a_disk_that_is_unchanged_since_a_recovered_snapshot_is_left_out(fresh: Fresh) -> None:
     fresh.run()
     parameters = {**CHOICE, "all_students": True, "snapshot_class": "fast", "take": True, "keep": None}
-    more = {"time_zone": "UTC", "skip_unchanged": True, "wait_timeout": 5}
+    more = {"time_zone": "UTC", "skip_unchanged": True, "wait_timeout": 60}
     result = student_disk_snapshot.Run(Course(fresh.kube, NAMESPACE), {**parameters, **more}, False)()
     assert [one["skipped"] for one in result["students"]] == ["unchanged", "unchanged"]
 

@@ -58,7 +58,7 @@ PARAMETERS = {
     "priority_class": "",
     "report": None,
     "image": None,
-    "wait_timeout": 20,
+    "wait_timeout": 120,
 }
 
 

@@ -39,7 +39,7 @@ PARAMETERS = {
     "concurrency": 2,
     "priority_class": "",
     "image": None,
-    "wait_timeout": 20,
+    "wait_timeout": 120,
 }
 
 

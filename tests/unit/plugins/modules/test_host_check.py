@@ -11,6 +11,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _engin
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.modules import host_check
 
+from tests.ports import free_port
+
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -49,9 +51,9 @@ def test_a_folder_that_does_not_exist_yet_is_measured_where_it_will_be(free: lis
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 def test_a_port_that_is_taken(family: int, address: str) -> None:
     with socket.socket(family) as server:
-        server.bind((address, 0))
+        port = free_port()
+        server.bind((address, port))
         server.listen()
-        port = server.getsockname()[1]
         with pytest.raises(CoursehubError, match=rf"port {port} of {address} can't be used \(Address already in use\)"):
             host_check.check_port(address, port)
     host_check.check_port(address, port)

@@ -77,7 +77,7 @@ class Hub:
             "snapshot": BEFORE,
             "snapshot_class": "fast",
             "keep": 3,
-            "wait_timeout": 5,
+            "wait_timeout": 60,
             **more,
         }
         return Database(self.kube, parameters, check_mode)()
@@ -121,6 +121,34 @@ def test_a_run_that_was_killed_is_finished_by_the_next(hub: Hub, step: int, monk
         hub.run()
     monkeypatch.setattr(_swap.Swap, "_do", done)
     hub.back(hub.run()["safety"])
+
+
+def test_what_an_earlier_run_had_begun_is_not_taken_for_what_was_asked(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = _swap.Swap.finish
+
+    def killed(_self: _swap.Swap) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(_swap.Swap, "finish", killed)
+    with pytest.raises(KilledError):
+        hub.run()
+    monkeypatch.setattr(_swap.Swap, "finish", done)
+    other = f"{CLAIM}-20261120-180000"
+    hub.api.put(f"{SHOTS}/{other}", shot_of(other, "2026-11-20T18:00:00Z"))
+    hub.storage.snapshots[other] = "long before"
+    with pytest.raises(CoursehubError, match=f"put back from {BEFORE}, as an earlier run .* from {other}"):
+        hub.run(snapshot=other)
+    assert hub.storage.content_of(CLAIM) == "before"
+    hub.run(snapshot=other)
+    assert hub.storage.content_of(CLAIM) == "long before"
+
+
+@pytest.mark.parametrize("keep", [0, -1])
+def test_some_snapshots_always_stay(hub: Hub, keep: int) -> None:
+    with pytest.raises(CoursehubError, match=f"keep is {keep}: write how many"):
+        hub.run(state="thinned", keep=keep)
 
 
 def test_a_hub_that_does_not_end_keeps_its_database(hub: Hub) -> None:

@@ -70,7 +70,7 @@ class Machine:
             "record": str(self.folder / "cluster.json"),
             "config": CONFIG,
             "remember": {"image_source": "lab"},
-            "wait_timeout": 10,
+            "wait_timeout": 120,
         }
         return {**values, **more}
 
@@ -222,5 +222,5 @@ def test_a_creation_that_was_begun_is_brought_to_its_end_and_the_next_run_waits_
     os.killpg(first.pid, signal.SIGINT)
     os.killpg(first.pid, signal.SIGTERM)
     second = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    assert (first.communicate(timeout=30)[0], second.stdout) == ("create\n", "none\n")
+    assert (first.communicate(timeout=120)[0], second.stdout) == ("create\n", "none\n")
     assert first.returncode == 0

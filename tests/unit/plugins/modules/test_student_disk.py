@@ -36,7 +36,7 @@ def run(course: Students, state: str, *students: str, check_mode: bool = False, 
         "target": TARGET,
         "image": None,
         "snapshot_class": "fast",
-        "wait_timeout": 5,
+        "wait_timeout": 60,
         **more,
     }
     return dict(STATES[state](course.course, parameters, check_mode)())

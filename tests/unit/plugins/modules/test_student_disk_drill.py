@@ -29,7 +29,7 @@ def course(api: Api, kube: Kube) -> Students:
 
 
 def run(course: Students, *, check_mode: bool = False, **more: Any) -> dict[str, Any]:
-    parameters = {**CHOICE, "all_students": True, "sample": 0, "image": None, "wait_timeout": 5, **more}
+    parameters = {**CHOICE, "all_students": True, "sample": 0, "image": None, "wait_timeout": 60, **more}
     return Run(course.course, parameters, check_mode)()
 
 

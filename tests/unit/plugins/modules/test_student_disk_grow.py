@@ -36,7 +36,7 @@ def run(course: Students, used: dict[str, int | None], *, check_mode: bool = Fal
         "above": 80,
         "step": "1Gi",
         "limit": "4Gi",
-        "wait_timeout": 1,
+        "wait_timeout": 60,
         **more,
     }
     return Run(course.course, parameters, check_mode)()
@@ -77,7 +77,7 @@ def test_a_dry_run_changes_nothing(course: Students) -> None:
 
 def test_one_that_does_not_grow_in_time_is_named(course: Students) -> None:
     course.storage.grows = False
-    result = run(course, {"ann": GIB})
+    result = run(course, {"ann": GIB}, wait_timeout=1)
     assert result["students"][0]["failed"] == "the disk did not grow before the timeout"
 
 

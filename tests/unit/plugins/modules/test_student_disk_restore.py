@@ -62,7 +62,7 @@ class Students:
             "paths": None,
             "stop_servers": False,
             "snapshot_class": "fast",
-            "wait_timeout": 5,
+            "wait_timeout": 60,
             **more,
         }
         return Run(Course(self.kube, NAMESPACE), parameters, check_mode)()

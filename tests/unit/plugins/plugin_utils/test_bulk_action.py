@@ -364,7 +364,7 @@ def test_what_is_appended_is_told_at_once_and_the_rest_at_the_end(monkeypatch: p
         # A line that is whole, and half of one.
         file.write(_progress.written(state(1)) + _progress.written(state(2))[:20])
         file.flush()
-        until = time.monotonic() + 5
+        until = time.monotonic() + 120
         while not kept.states and time.monotonic() < until:
             time.sleep(0.01)
         assert kept.states == [state(1)]

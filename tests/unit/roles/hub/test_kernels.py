@@ -7,9 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from coursehub_kernels import ASK_S, Kernels, Requests
+from coursehub_kernels import ASK_S, Hearing, Kernels, Requests
 from hypothesis import given
 from hypothesis import strategies as st
+from jupyter_client.session import Session
 
 
 class Kernel:
@@ -146,3 +147,115 @@ def test_kernels_of_a_gateway_by_their_state(states: tuple[str | None, ...], com
     }
     manager = SimpleNamespace(list_kernel_ids=lambda: list(found), get_kernel=found.__getitem__)
     assert asyncio.run(Kernels().compute(manager)) is computes
+
+
+def test_one_whose_question_was_lost_is_asked_again_ever_more_rarely() -> None:
+    hearing, asked = Hearing(), []
+    for now in range(1000, 1000 + 24 * 3600, 5):
+        if hearing.to_ask(now):
+            hearing.asked(now)
+            asked.append(now - 1000)
+    assert asked == [0, 600, 1200, 2400, 4800, 9600, 19200, 38400, 76800]
+    hearing.whole = True
+    assert not hearing.to_ask(10**6)
+    hearing.begin()
+    assert hearing.to_ask(0)
+
+
+class Stream:
+    """An end of a line to a kernel."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[bytes]] = []
+        self.take: Any = None
+
+    def on_recv(self, take: Any) -> None:
+        self.take = take
+
+    def send_multipart(self, frames: list[bytes], **_more: Any) -> None:
+        self.sent.append(frames)
+
+    def closed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Hear no more."""
+
+
+class Process:
+    """A kernel that runs, with a manager that has it alone, and what it is asked by those who watch it."""
+
+    def __init__(self) -> None:
+        self.session = Session(key=b"secret")
+        self.shell, self.told = Stream(), Stream()
+        self.provisioner = SimpleNamespace(pid=1)
+        self.alive = True
+        self.kernels = Kernels()
+        base = type("Manager", (), {"start_watching_activity": lambda *_words: None})
+        self.kernels.watch(base)
+        self._manager: Any = base()
+        self._manager.list_kernel_ids = lambda: ["one"]
+        self._manager.get_kernel = lambda _kernel: self
+        self._manager.start_watching_activity("one")
+
+    def connect_iopub(self) -> Stream:
+        return self.told
+
+    def connect_shell(self) -> Stream:
+        return self.shell
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+    def computes(self) -> bool:
+        return asyncio.run(self.kernels.compute(self._manager))
+
+    def tell(self, state: str, parent: dict[str, Any]) -> None:
+        message = self.session.msg("status", {"execution_state": state}, parent)
+        self.told.take(self.session.serialize(message, b"status"))
+
+    def answer(self, *, heard: bool) -> None:
+        """Take the question that came first, as a kernel does, which is heard to or not yet."""
+        _identities, parts = self.session.feed_identities(self.shell.sent.pop(0))
+        question = self.session.deserialize(parts)["header"]
+        for state in ("busy", "idle") if heard else ():
+            self.tell(state, question)
+        self.shell.take(self.session.serialize(self.session.msg("kernel_info_reply", {}, question), b"reply"))
+
+
+def test_a_cell_that_began_before_anything_was_heard_is_one() -> None:
+    kernel = Process()
+    assert kernel.computes()
+    # Nobody could say when it takes the question: a cell may be before it.
+    assert kernel.computes()
+    assert len(kernel.shell.sent) == 1
+    kernel.answer(heard=False)
+    # There may be one behind it.
+    assert kernel.computes()
+    kernel.answer(heard=True)
+    assert not kernel.computes()
+    assert kernel.shell.sent == []
+    cell = kernel.session.msg("execute_request")["header"]
+    kernel.tell("busy", cell)
+    assert kernel.computes()
+    kernel.tell("idle", cell)
+    assert not kernel.computes()
+
+
+def test_another_process_has_to_be_heard_anew() -> None:
+    kernel = Process()
+    kernel.computes()
+    kernel.answer(heard=True)
+    assert not kernel.computes()
+    kernel.provisioner.pid = 2
+    assert kernel.computes()
+    kernel.answer(heard=True)
+    assert not kernel.computes()
+
+
+def test_one_that_died_before_it_was_heard_computes_nothing() -> None:
+    kernel = Process()
+    kernel.alive = False
+    assert not kernel.computes()
+    assert not kernel.computes()
+    assert kernel.shell.sent == []

@@ -100,7 +100,7 @@ def test_it_watches_in_a_pod_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("POD_NAME", "POD_NAMESPACE", "POD_UID"):
         monkeypatch.setenv(name, "x")
     watch.start("")
-    assert begun.wait(10)
+    assert begun.wait(120)
 
 
 def test_one_that_fails_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

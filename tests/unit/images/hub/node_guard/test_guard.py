@@ -41,7 +41,8 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_a_refusal_is_an_answer(refusing: int) -> None:
+def test_a_refusal_is_an_answer(refusing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "ANSWER_S", 120)
     assert asyncio.run(guard.answering(["a", "b"], {"b": [f"127.0.0.1:{refusing}"]})) == {"b"}
 
 

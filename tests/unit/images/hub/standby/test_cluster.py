@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 from coursehub_hub.standby import election
 
@@ -27,9 +28,12 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     package = ModuleType("kubernetes_asyncio")
     vars(package).update(client=SimpleNamespace(ApiException=ApiError), config=SimpleNamespace())
     monkeypatch.setitem(sys.modules, "kubernetes_asyncio", package)
-    monkeypatch.delitem(sys.modules, "coursehub_hub.standby.cluster", raising=False)
+    standing = ("coursehub_hub.standby.cluster", "coursehub_hub.standby.__main__")
+    for name in standing:
+        sys.modules.pop(name, None)
     yield importlib.import_module("coursehub_hub.standby.cluster")
-    sys.modules.pop("coursehub_hub.standby.cluster", None)
+    for name in standing:
+        sys.modules.pop(name, None)
 
 
 def answering(cluster: Any, status: int) -> Any:
@@ -48,3 +52,13 @@ def test_a_token_that_is_not_known_any_more_is_a_refusal_and_nothing_else_is(clu
         with pytest.raises(ApiError):
             asyncio.run(answering(cluster, status).read())
     assert asyncio.run(answering(cluster, 404).read()) is None
+
+
+def test_an_api_server_that_breaks_off_ends_no_hub(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it no other hub could take over."""
+    monkeypatch.setattr(cluster, "Cluster", lambda *_words: None)
+    for name in ("POD_NAME", "POD_NAMESPACE", "COURSEHUB_DATABASE_URL"):
+        monkeypatch.setenv(name, "one")
+    problems = importlib.import_module("coursehub_hub.standby.__main__").take_part()._problems
+    for error in (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionRefusedError, TimeoutError):
+        assert issubclass(error, problems), error

@@ -32,18 +32,19 @@ def test_one_that_stands_by_is_well_and_one_that_works_is_what_its_hub_is(
     hub: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(health, "TIMEOUT_S", 120)
     state = health.State()
     server = health.serve(state, 0, ("127.0.0.1", hub.server_port))
 
     def answer() -> int:
-        return requests.get(f"http://127.0.0.1:{server.server_port}/health", timeout=5).status_code
+        return requests.get(f"http://127.0.0.1:{server.server_port}/health", timeout=120).status_code
 
     hub.status = 500  # type: ignore[attr-defined]
     assert answer() == 200
     state.active = True
     assert answer() == 503
     # Whoever asks whether the node is there does not wait for the hub.
-    assert requests.get(f"http://127.0.0.1:{server.server_port}/", timeout=5).status_code == 404
+    assert requests.get(f"http://127.0.0.1:{server.server_port}/", timeout=120).status_code == 404
     hub.status = 200  # type: ignore[attr-defined]
     assert answer() == 200
     hub.shutdown()

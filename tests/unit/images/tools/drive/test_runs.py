@@ -11,7 +11,7 @@ from coursehub_tools.drive.request import Asked
 from coursehub_tools.drive.runs import Task
 
 WHERE = runs.Where()
-WAIT_S = 30
+WAIT_S = 120
 
 
 def asked(student: str, key: str, subject: str = "") -> Asked:

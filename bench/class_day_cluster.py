@@ -93,8 +93,8 @@ class Seen:
         return len(self.asked.keys() - self.running.keys())
 
     def lost(self) -> int:
-        """Return how many servers ended that nobody had told to."""
-        return sum(name not in self.told_to_go for name in self.gone)
+        """Return how many servers ended before they were told to, as all are in the end."""
+        return sum(moment < self.told_to_go.get(name, inf) for name, moment in self.gone.items())
 
     def left(self) -> int:
         """Return how many nodes were never let go."""

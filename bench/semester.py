@@ -47,6 +47,10 @@ HARD: dict[str, dict[str, Any]] = {
     "every tenth class is not in the calendar": {"calendar_gap": 10},
     "a tenth more come than the calendar says": {"attendance": 1.0, "calendar_seats": 1 / 1.1},
 }
+IN_A_ROW: dict[str, dict[str, Any]] = {
+    "each is followed by another one, of the same students": {},
+    "the same, and the calendar names their groups": {"calendar_groups": True},
+}
 # What is assumed, and how it might be otherwise.
 ASSUMED: dict[str, dict[str, Any]] = {
     "six of ten come to a class": {"attendance": 0.6},
@@ -283,6 +287,7 @@ def hard(parameters: Parameters) -> dict[str, Semester]:
     )
     return {
         **{name: replay(replace(parameters, **changed)) for name, changed in HARD.items()},
+        **{name: replay(replace(parameters, shape="in a row", **changed)) for name, changed in IN_A_ROW.items()},
         "placeholders in the place of a buffer": replay(parameters, placeholders=True),
         "both on cluster-autoscaler (45 s to decide, 600 s to let go)": replay(slow),
     }

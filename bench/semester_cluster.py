@@ -8,17 +8,18 @@ orders nodes for what fits nowhere and removes those that are empty.
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from math import ceil
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _packing, _seats
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._calendar import Meeting
 
-from .semester_trace import HOUR_S, Parameters, Session, at, meetings
+from .semester_trace import HOUR_S, Parameters, Session, at, group_of, lessons, meetings
 
 MIB = _packing.MIB
 # How often the planner runs, as its CronJob does, and the engine looks for empty nodes.
@@ -48,6 +49,7 @@ class Server:
     """A student's server. It has no node while it waits for one, and when it is gone."""
 
     student: int
+    started: float
     used: int
     busy_until: float
     memory: int
@@ -121,6 +123,10 @@ class Cluster:
         self.warm, self.held = 0, 0
         self.started: deque[float] = deque()
         self.meetings: deque[Meeting] = deque(meetings(parameters))
+        self.groups: dict[int, frozenset[str]] = defaultdict(frozenset)
+        for students in {lesson.students for lesson in lessons(parameters)}:
+            for student in students:
+                self.groups[student] |= {group_of(students)}
         self.policy = _seats.Policy(
             parameters.boot_s, early_s=parameters.early_s, peak_s=parameters.peak_s, share=parameters.share
         )
@@ -181,7 +187,9 @@ class Cluster:
                 self._at(server.busy_until + self.p.idle_after_s, partial(self._rest, server))
             self._fit(server)
             return
-        server = Server(session.student, session.used_mib * MIB, until, self.start.memory, self.start.cpu)
+        server = Server(
+            session.student, session.start, session.used_mib * MIB, until, self.start.memory, self.start.cpu
+        )
         self.servers[session.student] = server
         self.started.append(session.start)
         self.told.peak_servers = max(self.told.peak_servers, len(self.servers))
@@ -314,7 +322,11 @@ class Cluster:
             self.meetings.popleft()
         used = [node for node in self.nodes if node.servers]
         now = _seats.Now(moment, [at(one) for one in self.started], sum(node.free for node in used), len(used))
-        near = [self.meetings[0]] if self.meetings else []
+        # The class that is on, and the one that may follow at once.
+        near = list(islice(self.meetings, 2))
+        if any(one.groups and abs(one.start - moment) < timedelta(hours=1) for one in near):
+            running = [_seats.Server(at(one.started), self.groups[one.student]) for one in self.servers.values()]
+            now = replace(now, running=running)
         plan = _seats.plan(near, self.policy, now, self.seats_per_node, NO_LIMITS, self.machine.price)
         self.warm, self.held = plan.seats, plan.placeholders
 

@@ -74,6 +74,8 @@ class Parameters:
     calendar_late_s: float = 0.0
     calendar_gap: int = 0
     calendar_seats: float = 1.0
+    # Whether it names the groups of a class.
+    calendar_groups: bool = False
 
     machine: str = "n2-highmem-2"
     cores: int = 2
@@ -160,6 +162,11 @@ def lessons(parameters: Parameters) -> list[Lesson]:
     return sorted(found, key=lambda lesson: lesson.start)
 
 
+def group_of(students: range) -> str:
+    """Return the name of the hub's group that a class's students are."""
+    return f"{students.start}-{students.stop}"
+
+
 def _week(one: Parameters) -> Iterator[tuple[int, float, float, range]]:
     """Yield day, hour, length and students of a week's classes."""
     half = one.students // 2
@@ -167,6 +174,12 @@ def _week(one: Parameters) -> Iterator[tuple[int, float, float, range]]:
         for days, hour, students in (((0, 2), 10, range(half)), ((1, 3), 14, range(half, one.students))):
             for day in days:
                 yield day, hour, one.class_s, students
+    elif one.shape == "in a row":
+        # Of each half one lecture after the other, in the same room.
+        for days, hour, students in (((0, 2), 10, range(half)), ((1, 3), 14, range(half, one.students))):
+            for day in days:
+                yield day, hour, one.class_s, students
+                yield day, hour + one.class_s / HOUR_S, one.class_s, students
     elif one.shape == "labs":
         # Each student has one lab a week; four a day on five days.
         size = one.students // 20
@@ -182,7 +195,13 @@ def meetings(parameters: Parameters) -> list[Meeting]:
     """Return the classes as the calendar tells them: all who are enrolled have a seat in it, unless it is wrong."""
     late, gap, part = parameters.calendar_late_s, parameters.calendar_gap, parameters.calendar_seats
     return [
-        Meeting(at(one.start + late), at(one.start + late + one.length), "class", ceil(len(one.students) * part))
+        Meeting(
+            at(one.start + late),
+            at(one.start + late + one.length),
+            "class",
+            ceil(len(one.students) * part),
+            (group_of(one.students),) if parameters.calendar_groups else (),
+        )
         for number, one in enumerate(lessons(parameters), start=1)
         if not gap or number % gap
     ]

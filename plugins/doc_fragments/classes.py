@@ -13,13 +13,16 @@ options:
   calendar:
     description: >-
       An iCalendar file or its address (http, https or webcal). A line C(Seats: 450) in an event's description says how
-      many students come.
+      many students come, and one as C(Groups: lab1;lab2) which groups of the hub they are.
     type: str
     default: ""
   classes:
     description:
       - Classes as a list, in the place of O(calendar). Each has C(name), C(start) and C(end) in the wall clock of
         O(time_zone), and C(seats); it may have C(repeat), a rule as RFC 5545 writes it, and C(except), days without it.
+      - It may have C(groups), a list of the hub's groups that are the class, all of whose members C(seats) then counts.
+        Who of them has a server before the class's seats are ordered, as from the class before, needs none. Without
+        it nobody knows whose server runs, and a class has all its seats.
     type: list
     elements: dict
     default: []

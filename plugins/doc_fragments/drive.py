@@ -36,8 +36,10 @@ options:
   name:
     description:
       - How a student's folder in Drive is called, made as O(subject) is. No two students may have the same.
-      - In a student's own Drive an export is found by this, where the exporter's state is lost. So several courses, or
+      - An export is found by this at an import, and where the exporter's state is lost. So several courses, or
         semesters, that use one app want names of their own, as V(Algebra 2026 {student}).
+      - A folder that there is already keeps its name when this becomes another one, and may be renamed in Drive. To
+        import it, give the name that it has there.
     type: str
     default: "{student}"
   workload_identity_audience:

@@ -37,6 +37,8 @@ LONGEST = timedelta(hours=24)
 _RARE_ENOUGH = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 # In an event's description, since Google's and Outlook's calendars let nobody write a property of one's own.
 _SEATS = re.compile(r"^\s*seats:\s*(\S*)\s*$", re.IGNORECASE | re.MULTILINE)
+# As a roster has them: of several, one after the other with semicolons.
+_GROUPS = re.compile(r"^\s*groups?:(.*)$", re.IGNORECASE | re.MULTILINE)
 # Their pages write a description as HTML.
 _TAG = re.compile("<[^>]*>")
 # To be written by hand: what isoformat has, to the minute.
@@ -49,12 +51,16 @@ class NoClassError(CoursehubError):
 
 @dataclass(frozen=True, order=True)
 class Meeting:
-    """One class: from when to when, both in UTC, and how many seats it needs."""
+    """One class: from when to when, both in UTC, how many seats it needs, and the hub's groups that are its students.
+
+    Without ``groups`` nobody knows whose class it is.
+    """
 
     start: datetime
     end: datetime
     name: str
     seats: int
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class _Event:
     start: datetime
     duration: timedelta
     seats: int
+    groups: tuple[str, ...] = ()
     rules: Sequence[str] = ()
     also: Sequence[datetime] = ()
     without: frozenset[datetime] = frozenset()
@@ -81,8 +88,9 @@ def zone_of(name: str) -> ZoneInfo:
 def from_list(entries: Iterable[Mapping[str, Any]], time_zone: str, now: datetime) -> list[Meeting]:
     """Return the classes of a list that end after ``now``, in order.
 
-    An entry has ``name``, ``start`` and ``end`` (wall clock of ``time_zone``), ``seats``, and may have ``repeat``, a
-    rule as RFC 5545 writes it, and ``except``, days without it. Raises CoursehubError for whatever is wrong in it.
+    An entry has ``name``, ``start`` and ``end`` (wall clock of ``time_zone``), ``seats``, and may have ``groups``,
+    ``repeat``, a rule as RFC 5545 writes it, and ``except``, days without it. Raises CoursehubError for whatever is
+    wrong in it.
     """
     zone = zone_of(time_zone)
     return _checked([_entry(entry, zone) for entry in entries], now)
@@ -91,7 +99,8 @@ def from_list(entries: Iterable[Mapping[str, Any]], time_zone: str, now: datetim
 def from_ical(text: str, time_zone: str, seats: int | None, now: datetime) -> list[Meeting]:
     """Return the classes of an iCalendar text that end after ``now``, in order.
 
-    ``time_zone`` is of events that name none, ``seats`` of those whose description has no line ``Seats: 450``.
+    ``time_zone`` is of events that name none, ``seats`` of those whose description has no line ``Seats: 450``. A line
+    ``Groups: lab1;lab2`` in it names a class's groups.
     Cancelled events and those that block no time (a note, a holiday) are left out. Raises CoursehubError for a text
     that is no calendar, and for events that can't be used.
     """
@@ -129,7 +138,13 @@ def keep_last_good(read: Callable[[], list[Meeting]], kept: list[Meeting]) -> tu
 def as_data(meetings: Iterable[Meeting]) -> list[dict[str, Any]]:
     """Return classes as JSON can keep them."""
     return [
-        {"name": one.name, "start": one.start.isoformat(), "end": one.end.isoformat(), "seats": one.seats}
+        {
+            "name": one.name,
+            "start": one.start.isoformat(),
+            "end": one.end.isoformat(),
+            "seats": one.seats,
+            "groups": list(one.groups),
+        }
         for one in meetings
     ]
 
@@ -145,7 +160,9 @@ def of_data(data: Any) -> list[Meeting]:
             _kept.number(told.get("seats")),
         )
         if start is not None and end is not None and seats is not None:
-            found.append(Meeting(start, end, str(told.get("name")), int(seats)))
+            groups = told.get("groups")
+            names = tuple(str(name) for name in groups) if isinstance(groups, list) else ()
+            found.append(Meeting(start, end, str(told.get("name")), int(seats), names))
     return found
 
 
@@ -159,6 +176,7 @@ def _entry(entry: Mapping[str, Any], zone: tzinfo) -> _Event:
         start,
         _duration(name, start, end),
         _seats(name, entry.get("seats")),
+        _groups(name, entry.get("groups")),
         rules,
         without=frozenset(datetime.combine(day, start.timetz()).astimezone(UTC) for day in days),
     )
@@ -185,7 +203,8 @@ def _event(item: Any, zone: tzinfo, seats: int | None, moved: set[tuple[str, dat
             " 'free'"
         )
     start = _aware(item["DTSTART"].dt, zone)
-    told = _SEATS.search(unescape(_TAG.sub("\n", str(item.get("DESCRIPTION") or ""))))
+    description = unescape(_TAG.sub("\n", str(item.get("DESCRIPTION") or "")))
+    told, named = _SEATS.search(description), _GROUPS.search(description)
     if getattr(item.get("RECURRENCE-ID"), "params", {}).get("RANGE"):
         raise CoursehubError(
             f"{name}: it changes 'this and all following' classes by one entry, which few calendars write and none"
@@ -200,6 +219,7 @@ def _event(item: Any, zone: tzinfo, seats: int | None, moved: set[tuple[str, dat
         start,
         _duration(name, start, _aware(item.end, zone)),
         _seats(name, told.group(1) if told else seats),
+        _groups(name, named.group(1).split(";") if named else None),
         [_rule(name, rule, start) for rule in item.rrules],
         [_aware(begin, zone, start) for begin, _end in item.rdates],
         frozenset(own | without),
@@ -257,7 +277,7 @@ def _starts(event: _Event) -> set[datetime]:
 def _checked(events: Iterable[_Event], now: datetime) -> list[Meeting]:
     meetings = sorted(
         {
-            Meeting(start, start + event.duration, event.name, event.seats)
+            Meeting(start, start + event.duration, event.name, event.seats, event.groups)
             for event in events
             for start in _starts(event)
         }
@@ -294,6 +314,12 @@ def _seats(name: str, value: Any) -> int:
     if count < 1:
         raise CoursehubError(f"{name}: seats is '{value}': write how many students come, as 450")
     return count
+
+
+def _groups(name: str, value: Any) -> tuple[str, ...]:
+    if value is not None and not isinstance(value, list):
+        raise CoursehubError(f"{name}: groups is '{value}': write a list of the hub's groups, as [lab1, lab2]")
+    return tuple(sorted({str(one).strip() for one in value or []} - {""}))
 
 
 def _duration(name: str, start: datetime, end: datetime) -> timedelta:

@@ -16,6 +16,8 @@ Object = dict[str, Any]
 EXPORTED, VERIFIED = "exported", "verified"
 # The exporter's reason where its own count of the day's bytes has no room; Drive may take more.
 OUR_COUNT = "dayShareSpent"
+# What Drive says of the Google Cloud project, which all students have, whoever owns the files.
+OF_THE_PROJECT = ("accessNotConfigured", "dailyLimitExceeded")
 _COUNTS = ("files", "bytes", "uploaded_files", "uploaded_bytes", "calls", "problems_count")
 
 
@@ -110,8 +112,10 @@ class Outcomes:
         gone = ([EXPORTED] if unchanged else []) + ([VERIFIED] if verified_at else [])
         outcome.done = [one for one in outcome.done if one not in gone]
         taken, shape = shot.taken.isoformat(timespec="seconds"), self._shape(account)
+        # What waits for a day with more room is tried until there is one.
+        again = told.get("put_off_files") or _exports.may_pass(outcome.problems_count, taken, shape, before)
         return _exports.Record(
-            snapshot="" if _exports.may_pass(outcome.problems_count, taken, shape, before) else shot.name,
+            snapshot="" if again else shot.name,
             taken=taken,
             exported_at=now.isoformat(timespec="seconds"),
             account=outcome.account,
@@ -140,11 +144,12 @@ class Outcomes:
         self.fail({disk.claim: sentence})
         # What Drive says to one it would say to the next as well: of a folder or a project that all have, and of the
         # day of the identity that all have. Somebody's own Drive is no matter of the others'.
-        treatment, folder = told.get("treatment"), self._parameters["folder"]
-        if told.get("reason") == OUR_COUNT:
-            if self._parameters["owner"] == _accounts.SHARED_DRIVE:
+        treatment, reason = told.get("treatment"), told.get("reason")
+        one_account = self._parameters["owner"] == _accounts.SHARED_DRIVE
+        if reason == OUR_COUNT:
+            if one_account:
                 self._spent[disk.claim] = sentence, str(told.get("until", ""))
             return
-        place = treatment == "drive" and (folder or told.get("reason") == "accessNotConfigured")
-        if place or (treatment == "day" and self._parameters["owner"] == _accounts.SHARED_DRIVE):
+        place = treatment == "drive" and self._parameters["folder"]
+        if reason in OF_THE_PROJECT or place or (treatment == "day" and one_account):
             self._closed, self._until = sentence, str(told.get("until", ""))

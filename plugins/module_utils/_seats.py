@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._calendar import Meeting
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
@@ -61,15 +61,23 @@ class Limits:
     core: int
 
 
+class Server(NamedTuple):
+    """A server that runs: since when, and the hub's groups of its student."""
+
+    started: datetime
+    groups: frozenset[str]
+
+
 @dataclass(frozen=True)
 class Now:
-    """What is, at a moment: when the servers started that run, free seats, nodes for users, and money of today."""
+    """What is, at a moment: when servers started, free seats, nodes for users, money of today, and who has a server."""
 
     at: datetime
     started: Sequence[datetime]
     free: int = 0
     nodes: int = 0
     spent: float = 0.0
+    running: Sequence[Server] = ()
 
 
 @dataclass(frozen=True)
@@ -162,17 +170,53 @@ def _shared(meetings: Iterable[Meeting], policy: Policy, now: Now) -> tuple[int,
     """Give each class those who came for it, the earlier class first; nobody takes a seat of two."""
     wanted, rest = 0, sorted(one for one in now.started if one <= now.at)
     for one in sorted(meetings, key=lambda meeting: meeting.start):
-        ordered = one.start - timedelta(seconds=policy.early_s + policy.boot_s)
-        let_go = min(one.start + timedelta(seconds=policy.peak_s), one.end)
+        ordered, let_go = _span(one, policy)
         if now.at < ordered:
             break
         first, last = bisect_right(rest, ordered), bisect_right(rest, let_go)
-        expected = ceil(one.seats * policy.share)
+        expected = _expected(one, ordered, policy, now)
         came = min(expected, last - first)
         del rest[first : first + came]
         if now.at < let_go:
             wanted += expected - came
     return wanted, rest
+
+
+def _span(meeting: Meeting, policy: Policy) -> tuple[datetime, datetime]:
+    """Return when a class's seats are ordered, and when those are let go that nobody took."""
+    ordered = meeting.start - timedelta(seconds=policy.early_s + policy.boot_s)
+    return ordered, min(meeting.start + timedelta(seconds=policy.peak_s), meeting.end)
+
+
+def _expected(meeting: Meeting, ordered: datetime, policy: Policy, now: Now) -> int:
+    """Return for how many students a class's seats are: for those who come, and are not there from before.
+
+    Whoever has a server is another class's student, unless the class names its groups: a class may follow another
+    one's with its students, whose servers run on, or with others, who all have none. More of its groups than it has
+    seats are no class of whole groups, so nobody knows which of them come.
+    """
+    coming, there = ceil(meeting.seats * policy.share), _there(meeting, ordered, now)
+    return min(coming, meeting.seats - there) if there <= meeting.seats else coming
+
+
+def _there(meeting: Meeting, ordered: datetime, now: Now) -> int:
+    """Return how many of a class's groups have a server since before its seats were ordered."""
+    return sum(one.started <= ordered and not one.groups.isdisjoint(meeting.groups) for one in now.running)
+
+
+def of_groups(meetings: Iterable[Meeting], policy: Policy, now: Now) -> list[str]:
+    """Return a sentence for each class about now of whose groups more have a server than it has seats."""
+    told = []
+    for one in meetings:
+        ordered, let_go = _span(one, policy)
+        there = _there(one, ordered, now) if ordered <= now.at < let_go else 0
+        if there > one.seats:
+            told.append(
+                f"{one.name} has {one.seats} seats, and {there} of its groups ({', '.join(one.groups)}) have a server"
+                " already, so seats are kept for all of it: name groups that are this class alone, or write as many"
+                " seats as students are in them"
+            )
+    return told
 
 
 def plan(

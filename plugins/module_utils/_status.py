@@ -30,6 +30,8 @@ HELD = timedelta(hours=24)
 # As the hub's image has it in coursehub_hub/database_watch/verdict.py.
 NOT_WRITABLE = "DatabaseNotWritable"
 _DATABASE_REASONS = (NOT_WRITABLE, "DatabaseWritable")
+# Of the pods of kubeadm's CoreDNS, and of the clouds' own.
+DNS = {"k8s-app": "kube-dns"}
 HUB_EVENTS = "app.kubernetes.io/name=hub"
 
 
@@ -109,6 +111,30 @@ def add_own_disks(report: Report, claims: Sequence[Object], used_bytes: Mapping[
                 else ""
             ),
         )
+
+
+def add_dns(report: Report, pods: Sequence[Object], nodes: Sequence[Object]) -> None:
+    """Report the cluster's DNS where it does not answer, or where one node that is lost would take it along.
+
+    It is labelled so by kubeadm and by all large clouds; of a cluster that has another one nothing is said.
+    """
+    own = [pod for pod in pods if DNS.items() <= (pod["metadata"].get("labels") or {}).items()]
+    ready = [pod for pod in own if _is(pod, "Ready", "True")]
+    on = {pod["spec"].get("nodeName", "") for pod in ready}
+    if own and not ready:
+        report.add("cluster's DNS", False, "none of its pods is ready: nobody can log in, and students at work go on")
+    elif len(on) == 1 and len(nodes) > 1:
+        report.add(
+            "cluster's DNS",
+            True,
+            f"it is on {min(on)} alone: without that node nobody could log in for a minute. Have two of its pods, on"
+            " different nodes",
+        )
+
+
+def _is(pod: Object, condition: str, status: str) -> bool:
+    conditions = pod["status"].get("conditions") or []
+    return any((one["type"], one["status"]) == (condition, status) for one in conditions)
 
 
 def add_database(report: Report, events: Sequence[Object], pods: Sequence[Object]) -> None:
@@ -194,8 +220,7 @@ def _begun(pod: Object) -> datetime:
 
 def unplaced(pod: Object) -> bool:
     """Tell whether a pod waits for a node."""
-    conditions = pod["status"].get("conditions") or []
-    return any(one["type"] == "PodScheduled" and one["status"] == "False" for one in conditions)
+    return _is(pod, "PodScheduled", "False")
 
 
 def add_students(

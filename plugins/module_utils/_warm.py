@@ -31,12 +31,15 @@ _PLACEHOLDER = {"app.kubernetes.io/name": "seats-placeholder"}
 # Of templates/unpacked.yaml.j2 of the role.
 _UNPACKED = {"app.kubernetes.io/name": "unpacked"}
 _SERVER = {"app.kubernetes.io/component": "singleuser-server"}
+# Of a server's pod: the hub's groups of its student, as JSON.
+GROUPS = "coursehub.jupyterhub/groups"
 # A node boots in one or two. The hub gives a start up after five and removes its pod (coursehub_hub_start_timeout), so
 # only before that is somebody seen who waits; and runs are a minute apart.
 _WAIT_LATE = timedelta(minutes=3)
-# Longer than the seats of a class are warm, and than a rate is taken of. What a node took to boot is looked at as long:
+# Longer than the seats of a class are warm, and than a rate is taken of. A class that is over is known as long, and who
+# came. What a node took to boot is looked at as long:
 # one that was away since then has a new time at which it became ready.
-_REMEMBERED = timedelta(hours=1)
+REMEMBERED = timedelta(hours=1)
 
 
 def started(pods: Iterable[Object]) -> list[datetime]:
@@ -50,12 +53,31 @@ def came(kept: Mapping[str, str], pods: Iterable[Object], now: datetime) -> list
     A student who came and went has come. Else the seats of a class would be warm again for everyone who leaves it: on
     the real engine 18 nodes were, when a class left after six minutes.
     """
-    since = (now - _REMEMBERED).timestamp()
+    since = (now - REMEMBERED).timestamp()
     known = map(_kept.number, kept.get("came", "").split())
     before = Counter(int(one) for one in known if one is not None and since < one <= now.timestamp())
     # Of a second, the more of both: who is there now has been seen before.
     seen = before | Counter(int(one.timestamp()) for one in started(pods))
     return [datetime.fromtimestamp(one, UTC) for one in sorted(seen.elements())]
+
+
+def running(pods: Iterable[Object]) -> list[_seats.Server]:
+    """Return the students' servers that are there, with the hub's groups of their students.
+
+    One that ends is none: its student comes anew.
+    """
+    return [
+        _seats.Server(datetime.fromisoformat(pod["metadata"]["creationTimestamp"]), _groups(pod))
+        for pod in pods
+        if is_server(pod)
+        and "deletionTimestamp" not in pod["metadata"]
+        and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    ]
+
+
+def _groups(pod: Object) -> frozenset[str]:
+    told = _kept.parsed((pod["metadata"].get("annotations") or {}).get(GROUPS))
+    return frozenset(str(one) for one in told) if isinstance(told, list) else frozenset()
 
 
 def _is(pod: Object, labels: Mapping[str, str]) -> bool:
@@ -237,7 +259,7 @@ def slow(nodes: Iterable[Object], now: datetime, boot_s: float) -> list[str]:
         ready = _ready_since(node)
         seconds = ((ready or now) - made).total_seconds()
         # One that is not ready yet is no answer before it is late.
-        if now - made < _REMEMBERED and (ready or seconds > boot_s):
+        if now - made < REMEMBERED and (ready or seconds > boot_s):
             took.append(seconds)
     if not took or median_low(took) <= boot_s:
         return []

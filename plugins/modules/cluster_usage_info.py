@@ -155,6 +155,8 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 )
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
+DAY = timedelta(days=1)
+
 
 def prices_of(told: dict[str, Any]) -> dict[str, float]:
     """Return the price list. Raises CoursehubError for a price that is none."""
@@ -175,13 +177,14 @@ def span_of(since: str, until: str, zone: ZoneInfo) -> tuple[datetime | None, da
     if first and last and last < first:
         raise CoursehubError(f"since is '{since}' and until is '{until}', which is before it: exchange them")
     begin = datetime.combine(first, time(), zone) if first else None
-    return begin, datetime.combine(last + timedelta(days=1), time(), zone) if last else None
+    return begin, datetime.combine(last + DAY, time(), zone) if last else None
 
 
 def _day(word: str, text: str) -> date | None:
+    """Return a day that another one follows."""
     try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
+        return date.fromisoformat(text) + DAY - DAY if text else None
+    except (OverflowError, ValueError) as error:
         raise CoursehubError(f"{word} is '{text}': write a day, as 2026-09-01") from error
 
 

@@ -14,7 +14,8 @@ description:
     running server is left alone. Jobs in the cluster do it, several students each. The machine that runs this moves no
     student's data.
   - Only what differs is sent. A home of whose snapshot Drive has the export already is left out. It is exported again
-    where its proof has failed, and once more where files could not be exported.
+    where its proof has failed, once more where files could not be exported, and each time where files wait for a day
+    with more room.
   - O(students) may be given beside O(roster), and picks from it.
   - Before the first scratch disk is made, Drive is asked whether it lets each account in. A student whom Drive refuses
     fails; the others are exported all the same.

@@ -104,6 +104,14 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _engine, _kind, _kube
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 
+# What has the pods of one revision of the cluster's DNS on nodes of their own, where there are so many.
+APART = {
+    "maxSkew": 1,
+    "topologyKey": "kubernetes.io/hostname",
+    "whenUnsatisfiable": "DoNotSchedule",
+    "labelSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    "matchLabelKeys": ["pod-template-hash"],
+}
 # A person's, a supervisor's, a terminal's that is closed.
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -219,6 +227,16 @@ class Cluster:
         if reason:
             raise CoursehubError(f"the cluster is not ready after {self._parameters['wait_timeout']} s: {reason}")
 
+    def spread_dns(self) -> None:
+        """Have the pods of the cluster's DNS on different nodes.
+
+        They only prefer that, and both begin on the first node that is ready. With it nobody could log in until they
+        were made anew elsewhere, a minute later.
+        """
+        kube = _kube.Kube(self._parameters["kubeconfig"], f"kind-{self._parameters['name']}")
+        path = kube.path("apps/v1", "Deployment", "kube-system", "coredns")
+        kube.merge(path, {"spec": {"template": {"spec": {"topologySpreadConstraints": [APART]}}}})
+
     def complete(self) -> None:
         """Record that the cluster is whole."""
         fresh = f"{self._parameters['record']}.new"
@@ -272,6 +290,7 @@ def _run_alone(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             cluster.start(nodes)
         if plan.action in ("create", "recreate", "start"):
             cluster.wait(begun)
+            cluster.spread_dns()
             cluster.complete()
         if parameters["state"] == "absent":
             cluster.forget()

@@ -148,6 +148,9 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import (
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._errors import CoursehubError
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity import parse_quantity
 
+# What a run says that could make no Event of what it said, so that the next one does.
+UNTOLD = "no Event could be made of what is said"
+
 
 class Run:
     """One run. Whatever is wrong with the parameters is said before the cluster is asked."""
@@ -175,14 +178,18 @@ class Run:
         money = _warm.spent(kept, now, nodes, self._limits.core, self._machine.price)
         # First of all: whatever fails after it, a pool is shut no longer than it must be.
         pool, unlimited = self._limit_pool(len(nodes), money)
+        servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         last_good = _calendar.of_data(_kept.parsed(kept.get("calendar")))
-        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, now), last_good)
+        # Those that are just over too: who came for one is no rate that goes on.
+        since = now - _warm.REMEMBERED
+        meetings, problem = _calendar.keep_last_good(lambda: _classes.meetings_of(self._parameters, since), last_good)
         seen = _seats.Now(
             now,
-            _warm.came(kept, pods, now),
+            _warm.came(kept, servers, now),
             _warm.free(nodes, pods, self._guarantee, self._machine.disks),
             _warm.in_use(nodes, pods),
             money,
+            _warm.running(servers),
         )
         plan = _seats.plan(meetings, self._policy, seen, self._seats_per_node, self._limits, self._machine.price)
         mechanism, unread = "", list[str]()
@@ -196,15 +203,15 @@ class Run:
             # Not before the record is written, or the money of this minute is never counted.
             failure = error
             unlimited.append(f"seats can't be kept warm: {error}")
-        servers = [pod for pod in pods if pod["metadata"]["namespace"] == self._namespace and _warm.is_server(pod)]
         alerts = [*plan.alerts, *unlimited, *_warm.waiting(servers, now)]
         small = _warm.too_small(nodes, pods, self._guarantee, self._machine.disks, self._seats_per_node)
         slow = _warm.slow(nodes, now, self._policy.boot_s)
         short = _warm.core_short(len(everywhere) - len(nodes), self._limits.core)
+        many = _seats.of_groups(meetings, self._policy, seen)
         sampled, unkept = self._sample(_kept.moment(kept.get("sampled")), now, nodes, servers)
         # Of money near its end the plan speaks where nothing else ends growth.
         near = _spend.warnings(self._limits, money) if plan.alerts else []
-        warned = [*plan.warnings, *near, *unread, *small, *slow, *short, *unkept]
+        warned = [*plan.warnings, *near, *unread, *many, *small, *slow, *short, *unkept]
         # The calendar first: what is wrong with it ends seats without a limit being near.
         said = [
             *([f"calendar: {problem}"] if problem else []),
@@ -297,11 +304,12 @@ class Run:
         uid = {"uid": record["metadata"]["uid"]} if record else {}
         about = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": self._namespace, "name": _warm.NAME, **uid}
         before = ((record or {}).get("data") or {}).get("said", "").splitlines()
+        untold = [one for one in before if UNTOLD in one]
         try:
-            for event in _events.of_change(about, before, said, now):
+            for event in _events.of_change(about, untold or before, said, now):
                 self._kube.create(event)
         except CoursehubError as error:
-            return [f"no Event could be made of what is said: {error}"]
+            return [f"{UNTOLD}: {error}"]
         return []
 
     def _wanted(self, mechanism: str, plan: _seats.Plan) -> list[dict[str, Any]]:

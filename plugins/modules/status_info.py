@@ -103,6 +103,7 @@ def run(parameters: dict[str, Any]) -> dict[str, Any]:
         workloads = [item for item in workloads if not _warm.keeps_room(item)]
         pods = kube.list("v1", "Pod")
         _status.add_workloads(report, workloads, pods)
+        _status.add_dns(report, pods, nodes)
         _status.add_own_disks(report, _own_claims(kube, owned, namespace), _used_bytes(kube))
         _status.add_database(report, kube.list("v1", "Event", labelSelector=_status.HUB_EVENTS), pods)
         servers = kube.list("v1", "Pod", namespace, labelSelector="app.kubernetes.io/component=singleuser-server")

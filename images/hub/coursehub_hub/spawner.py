@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import math
 import os
 import signal
@@ -35,6 +36,8 @@ NODE_MESSAGE = (
 )
 # Of a server's pod: what servers cost is told by it.
 COURSE = "coursehub.jupyterhub/course"
+# Of a server's pod: the groups of its student, as JSON. Whether a class's students are there already is told by it.
+GROUPS = "coursehub.jupyterhub/groups"
 # Of a server's pod: when its student asked for it. How long students wait is told by it.
 ASKED = "coursehub.jupyterhub/asked"
 # How much earlier than its own time limit a start may be cancelled by JupyterHub's, which begins before.
@@ -161,13 +164,16 @@ class CourseSpawner(KubeSpawner):
         return str(await super().get_url())
 
     async def get_pod_manifest(self) -> Any:
-        """Return the pod as KubeSpawner makes it, with when it was asked for, and its course: of several groups' the
-        first one's, by name.
+        """Return the pod as KubeSpawner makes it, with when it was asked for, its student's groups, and its course: of
+        several groups' the first one's, by name.
         """
         pod = await super().get_pod_manifest()
         if self._asked:
             pod.metadata.annotations[ASKED] = self._asked
-        course = next((self.courses[group] for group in sorted(self._groups()) if group in self.courses), "")
+        groups = sorted(self._groups())
+        if groups:
+            pod.metadata.annotations[GROUPS] = json.dumps(groups)
+        course = next((self.courses[group] for group in groups if group in self.courses), "")
         if course:
             pod.metadata.labels[COURSE] = course
         return pod

@@ -26,8 +26,9 @@ def seen(students: int = 34, wait: float = 12.0, lost: int = 0, unserved: int = 
         asked={name: 100.0 + number for number, name in enumerate(names)},
         bound={name: 100.0 + number + wait - 10.0 for number, name in enumerate(names[unserved:], unserved)},
         running={name: 100.0 + number + wait for number, name in enumerate(names[unserved:], unserved)},
-        gone=dict.fromkeys(names, 500.0),
-        told_to_go=dict.fromkeys(names[lost:], 495.0),
+        # Students go in the end, also those whose server the engine ended before.
+        gone={name: 300.0 if number < lost else 500.0 for number, name in enumerate(names)},
+        told_to_go=dict.fromkeys(names, 495.0),
         node_of=dict.fromkeys(names, "node-1"),
         ordered={"claim-1": 30.0, "claim-2": 100.0},
         ready={"claim-1": 92.0, "claim-2": 164.0},

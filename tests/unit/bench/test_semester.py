@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import replace
 from math import ceil, inf
 from pathlib import Path
@@ -14,7 +15,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils._quantity imp
 
 from bench import report, semester
 from bench.semester_cluster import Cluster, Design
-from bench.semester_trace import HOUR_S, Parameters, Session, lessons, load, sessions
+from bench.semester_trace import HOUR_S, Parameters, Session, group_of, lessons, load, sessions
 from tests.unit.paths import ROOT
 
 WEEK = Parameters(weeks=1, students=100)
@@ -27,7 +28,7 @@ def run(trace: list[Session], design: Design, parameters: Parameters = WEEK) -> 
     return cluster
 
 
-@pytest.mark.parametrize("shape", semester.SHAPES)
+@pytest.mark.parametrize("shape", [*semester.SHAPES, "in a row"])
 def test_the_same_seed_gives_the_same_semester_and_all_shapes_have_the_same_students(shape: str) -> None:
     one = replace(WEEK, shape=shape)
     trace = sessions(one)
@@ -107,6 +108,28 @@ def test_a_wrong_calendar_is_paid_for_with_waiting(changed: dict[str, Any]) -> N
     )
     assert max(well.class_waits) == one.start_s
     assert max(wrong.class_waits) > one.start_s
+
+
+def test_a_class_in_a_row_pays_for_its_students_once_where_the_calendar_names_them() -> None:
+    one = replace(WEEK, students=1000, shape="in a row")
+    trace = [session for session in sessions(one) if session.lesson is not None]
+    fixed = replace(OURS, resized=False)
+    unnamed, named = (run(trace, fixed, replace(one, calendar_groups=word)).told for word in (False, True))
+    # Those who were not in the first one find their seats all the same.
+    assert max(unnamed.class_waits) == max(named.class_waits) == one.start_s
+    assert named.nodes_cost < 0.95 * unnamed.nodes_cost
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_class_of_others_in_a_row_has_all_its_seats(named: bool) -> None:
+    one = replace(WEEK, students=400, shape="in a row", calendar_groups=named)
+    first, others = [lesson.start for lesson in lessons(one)][:2], range(200, 400)
+    trace = [session for session in sessions(one) if session.lesson in first]
+    trace = [each._replace(student=200 + each.student) if each.lesson == first[1] else each for each in trace]
+    cluster = Cluster(one, OURS, trace)
+    before, after, *_rest = cluster.meetings
+    cluster.meetings = deque([before, replace(after, groups=(group_of(others),)) if named else after])
+    assert max(cluster.run().class_waits) == one.start_s
 
 
 def test_placeholders_keep_seats_as_a_buffer_does_and_both_are_filled_up_behind_who_comes() -> None:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from ..result import FULL, FailedError, because, shown
 from . import names, parallel, upload
-from .client import RefusedError
+from .client import NOT_TODAY, RefusedError
 from .objects import Drive, Fact
 from .packing import content_of
 from .reasons import Treatment
@@ -56,6 +56,8 @@ class Applying:
             if error.treatment is not Treatment.FILE:
                 raise
             self._keep(action, f"{error}: {error.rule.remedy}")
+            if error.rule is NOT_TODAY:
+                self._report.add(put_off_files=1)
         except ChangedError as error:
             self._keep(action, str(error))
         except OSError as error:

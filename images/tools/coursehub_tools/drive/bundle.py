@@ -52,7 +52,7 @@ def choose(found: Iterable[Row], base: Iterable[Row], mode: str, writes_per_seco
     """Return the folders to bundle, none of them in another. ``base`` is what is known to be in Drive.
 
     ``auto`` leaves a folder as it was exported before, whether bundled or not: a change of mind would send all again.
-    One that has become too large is no bundle any more.
+    One that has become too large is no bundle any more, also when it is smaller again.
     """
     rows = list(found)
     if mode == NEVER:
@@ -62,7 +62,7 @@ def choose(found: Iterable[Row], base: Iterable[Row], mode: str, writes_per_seco
     if mode == ALWAYS:
         good = fit
     else:
-        kept = {row.path for row in base if row.kind == BUNDLE} & fit
+        kept = {row.path for row in base if row.kind == BUNDLE and not row.gone} & fit
         single = {row.path for row in base if row.kind == FOLDER and row.in_drive}
         good = kept | {path for path in fit - single if _faster(sums.get(path, _Sum()), writes_per_second)}
     return {path for path in good if not any(above in good for above in names.lineage(path))}

@@ -48,7 +48,7 @@ _UNTRUSTED = Rule(
 OUR_COUNT = "dayShareSpent"
 _SMALL_OF_A_DAY = 0.01
 _SPENT = Rule(Treatment.DAY, "this run's share of the bytes that Drive takes in a day is used up: run this tomorrow")
-_NOT_TODAY = Rule(Treatment.FILE, "it is sent by a later run, on a day that has so much left")
+NOT_TODAY = Rule(Treatment.FILE, "it is sent by a later run, on a day that has so much left")
 _NEVER = Rule(
     Treatment.FILE,
     "it is more than this run's share of the bytes of a whole day: have it made smaller or left out (exclude), or let"
@@ -176,7 +176,7 @@ class Client:
         day = self._pacer.bytes_per_day
         if size > day:
             raise SpentError(_NEVER, size)
-        raise SpentError(_SPENT if size <= day * _SMALL_OF_A_DAY else _NOT_TODAY, size)
+        raise SpentError(_SPENT if size <= day * _SMALL_OF_A_DAY else NOT_TODAY, size)
 
     def send(
         self, method: str, uri: str, headers: dict[str, str], body: Any, *, units: int = 0, write: bool = False

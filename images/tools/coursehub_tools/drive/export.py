@@ -196,13 +196,15 @@ class _Export:
         header = self._state.header
         shared = header.drive if header else self._shared()
         known = list(self._state.rows.values())
-        found = look.facts(self._drive, shared, known)
-        top = look.find_top(found, self._job.folder, self._job.folder_name, header.top if header else "")
+        found = look.facts(self._drive, shared, known, self._job.threads)
+        # Also that of an export that never came to its end, of which no header tells.
+        expected = self._state.rows.get(("", FOLDER))
+        top = look.find_top(found, self._job.folder, self._job.folder_name, expected.id if expected else "")
         if top is None:
             if header is not None or known:
                 self._state.rebase(self._header("", shared), [])
             return
-        there = look.listed(self._drive, found, top.id, self._state.folder)
+        there = look.listed(self._drive, found, top.id)
         if there is not None and there.header.student == self._job.student:
             # Of two lists the one in Drive is the newer, unless it is ours and we have something that came after it.
             ours = self._state.dirty and there.fact.md5 in self._state.lists

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ..result import FailedError, shown
-from . import manifest, names
+from ..result import MOST_NAMES, FailedError, shown
+from . import manifest, names, parallel
 from .manifest import Header
 from .objects import TOP, Drive, Fact
 from .rows import BUNDLE, FILE, FOLDER, MANIFEST, UNKNOWN, Key, Row
@@ -22,18 +22,22 @@ _SUFFIX = ".bundle.zip"
 _CHUNK = 8 << 20
 
 
-def facts(drive: Drive, shared: str, known: Iterable[Row]) -> dict[str, Fact]:
+def facts(drive: Drive, shared: str, known: Iterable[Row], threads: int) -> dict[str, Fact]:
     """Return all that Drive has of a student, by id. Raises RefusedError."""
     found = {fact.id: fact for fact in drive.all(shared)}
-    for row in known:
+
+    def is_listed(row: Row) -> bool:
         there = found.get(row.id)
-        if not row.id or (there is not None and (there.md5, there.name) == (row.md5, row.name)):
-            continue
+        return there is not None and (there.md5, there.name) == (row.md5, row.name)
+
+    def ask(row: Row) -> None:
         now = drive.get(row.id)
         if now is not None and not now.trashed:
             found[row.id] = now
         else:
             found.pop(row.id, None)
+
+    parallel.each(ask, [row for row in known if row.id and not is_listed(row)], threads)
     return found
 
 
@@ -53,6 +57,20 @@ def find_top(found: Mapping[str, Fact], folder: str, name: str, expected: str = 
     return tops[0] if tops else None
 
 
+def see_names(student: str, found: Mapping[str, Fact], folder: str, name: str) -> None:
+    """Raise FailedError where there are exports of a student in a folder of Drive's, and none is called so.
+
+    An export knows its folder by the id, so a student may rename it, or the course its template; an import does not.
+    """
+    names_there = sorted({fact.name for fact in found.values() if fact.role == TOP and folder in ("", fact.parent)})
+    if names_there:
+        told = ", ".join(f"'{shown(one)}'" for one in names_there[:MOST_NAMES])
+        raise FailedError(
+            f"{shown(student)}: Drive has no folder '{shown(name)}' with an export of theirs, but {told}: give the one"
+            " that is meant as name (coursehub_drive_export_folder_name)"
+        )
+
+
 def download(drive: Drive, fact: Fact, path: Path) -> None:
     """Bring a file from Drive. Raises RefusedError, OSError."""
     with path.open("wb") as file:
@@ -69,15 +87,16 @@ class Listed:
     rows: list[Row]
 
 
-def listed(drive: Drive, found: Mapping[str, Fact], top: str, work: Path) -> Listed | None:
+def listed(drive: Drive, found: Mapping[str, Fact], top: str) -> Listed | None:
     """Return the list that is in Drive, of several the newest by when its export was taken.
 
-    None where there is none, for then no export has come to its end.
+    None where there is none, for then no export has come to its end. It is read on the scratch disk: what a kill leaves
+    there goes with the pod.
     """
     lists = []
     for fact in found.values():
         if fact.role == MANIFEST and fact.parent == top:
-            with tempfile.TemporaryDirectory(dir=work) as folder:
+            with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "from-drive.jsonl.gz"
                 download(drive, fact, path)
                 header, rows = manifest.read(path)
@@ -144,12 +163,12 @@ def exported(drive: Drive, student: str, folder: str, name: str, known: Sequence
     ``known`` are the rows of the export's own folder and list, where a state has them.
     """
     shared = shared_drive(drive, student, folder)
-    found = facts(drive, shared, known)
+    # The folder and the list.
+    found = facts(drive, shared, known, 1)
     top = find_top(found, folder, name, next((row.id for row in known if row.kind == FOLDER), ""))
-    there = None
-    if top is not None:
-        with tempfile.TemporaryDirectory() as work:
-            there = listed(drive, found, top.id, Path(work))
+    if top is None:
+        see_names(student, found, folder, name)
+    there = listed(drive, found, top.id) if top is not None else None
     if there is None:
         raise FailedError(
             f"{shown(student)}: there is no complete export in Drive that the account can see: "

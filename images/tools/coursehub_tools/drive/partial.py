@@ -6,10 +6,8 @@ and time to the nanosecond; what isn't comes as Drive has it, and is named.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ..result import FailedError, shown
 from . import look, names
@@ -36,12 +34,12 @@ def find(drive: Drive, student: str, folder: str, name: str) -> Partial:
     found = {fact.id: fact for fact in drive.all(shared)}
     top = look.find_top(found, folder, name)
     if top is None:
+        look.see_names(student, found, folder, name)
         raise FailedError(
             f"{shown(student)}: there is no export in Drive that the account can see: "
             "look at the folder and the credentials"
         )
-    with tempfile.TemporaryDirectory() as work:
-        there = look.listed(drive, found, top.id, Path(work))
+    there = look.listed(drive, found, top.id)
     header = there.header if there else Header(student, "", top.id, folder, shared)
     known = there.rows if there else []
     adopted = look.adopt(found, known, top.id, there)

@@ -22,7 +22,8 @@ class Report:
         self._next = self._began + PROGRESS_S
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
-        self._problems: list[tuple[str, str]] = []
+        # Each once: what is planned again meets the same.
+        self._problems: set[tuple[str, str]] = set()
         self.todo = 0
         self._done = 0
 
@@ -39,7 +40,7 @@ class Report:
     def problem(self, path: str, why: str) -> None:
         """Name something that is not in the export as it should be."""
         with self._lock:
-            self._problems.append((path, why))
+            self._problems.add((path, why))
 
     @property
     def problems(self) -> list[str]:

@@ -51,7 +51,7 @@ def run(job: Job, client: Client, report: Report) -> dict[str, Any]:
     there = look.exported(drive, job.student, job.folder, job.name or job.student, _known(job))
     header = there.header
     rows = [row for row in there.rows if row.in_drive and not row.gone and row.path]
-    found = look.facts(drive, header.drive, rows)
+    found = look.facts(drive, header.drive, rows, job.threads)
     checked = {"missing": Names(), "differing": Names(), "moved": Names(), "unreadable": Names()}
     ids = {row.path: row.id for row in rows if row.kind == FOLDER} | {"": header.top}
     for row in rows:

@@ -24,7 +24,8 @@ ENDED = ("Z", "X")
 TICKS_A_S = os.sysconf("SC_CLK_TCK")
 # Over how long jobs are measured: what wakes up now and then is no job, as a language server is not, or an idle tmux.
 JOBS_S = 60.0
-# The part of a core from which on it is one. An idle kernel was measured at 0.0000; a server on a full node gets 0.05.
+# The part of a core from which on it is one. An idle kernel was measured at 0.0000; a server on a full node gets 0.05,
+# and just 0.02 where it was idle and is resized (server_resize, idle_cpu), until the next run sees that it computes.
 JOBS_CORE = 0.02
 
 

@@ -13,7 +13,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _samples
+from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _samples, _warm
 from traitlets import HasTraits
 
 NUMBERS = itertools.count()
@@ -143,6 +143,17 @@ def test_a_pod_has_the_course_of_its_students_first_group(spawner: Any, groups: 
     labels = asyncio.run(spawner.get_pod_manifest()).metadata.labels
     assert labels.get(_samples.COURSE) == course
     assert labels["component"] == "singleuser-server"
+
+
+def test_a_pod_tells_its_students_groups(spawner: Any) -> None:
+    assert sys.modules["coursehub_hub.spawner"].GROUPS == _warm.GROUPS
+    spawner.user.groups = [SimpleNamespace(name=name) for name in ("lab2", 'a "b"; c')]
+    annotations = asyncio.run(spawner.get_pod_manifest()).metadata.annotations
+    labels = {"app.kubernetes.io/component": "singleuser-server"}
+    made = {"creationTimestamp": "2026-09-01T10:00:00Z", "annotations": annotations, "labels": labels}
+    assert _warm.running([{"metadata": made}])[0].groups == {"lab2", 'a "b"; c'}
+    spawner.user.groups = []
+    assert _warm.GROUPS not in asyncio.run(spawner.get_pod_manifest()).metadata.annotations
 
 
 def test_a_student_is_told_of_a_full_disk(spawner: Any) -> None:

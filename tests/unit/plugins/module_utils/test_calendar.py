@@ -84,6 +84,31 @@ def test_a_description_may_be_html(words: str) -> None:
     assert {one.seats for one in read(_with(f"DESCRIPTION:{words}"))} == {450}
 
 
+@pytest.mark.parametrize(
+    ("words", "groups"),
+    [
+        ("Seats: 450\\nGroups: lab 2\\; lab1", ("lab 2", "lab1")),
+        ("<p>group:&nbsp;lab1</p><p>Seats: 450</p>", ("lab1",)),
+        ("Groups:", ()),
+        ("Room 5", ()),
+    ],
+)
+def test_a_description_may_say_whose_class_it_is(words: str, groups: tuple[str, ...]) -> None:
+    assert {one.groups for one in read(_with(f"DESCRIPTION:{words}"))} == {groups}
+
+
+def test_a_list_may_say_whose_class_it_is() -> None:
+    entry = {"name": "Data", "start": "2026-10-20T10:00", "end": "2026-10-20T11:30", "seats": 3, "groups": ["b", "a"]}
+    found = _calendar.from_list([entry], "UTC", NOW)
+    assert found[0].groups == ("a", "b")
+    assert _calendar.of_data(_calendar.as_data(found)) == found
+    # As an earlier version kept it.
+    (told,) = _calendar.as_data(found)
+    assert _calendar.of_data([{word: told[word] for word in told if word != "groups"}])[0].groups == ()
+    with pytest.raises(CoursehubError, match="Data: groups is 'a;b': write a list of the hub's groups"):
+        _calendar.from_list([{**entry, "groups": "a;b"}], "UTC", NOW)
+
+
 def test_a_holiday_blocks_no_time() -> None:
     note = ("UID:b", "TRANSP:TRANSPARENT", "DTSTART;VALUE=DATE:20261020")
     assert read(SERIES, note) == read(SERIES)

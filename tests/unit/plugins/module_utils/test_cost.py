@@ -102,8 +102,9 @@ def test_what_was_before_a_day_does_not_count() -> None:
         assert [one.at.day for one in _cost.parse_samples("\n".join(days), *span)] == counted
     with pytest.raises(CoursehubError, match="since is '1st of May': write a day"):
         cluster_usage_info.span_of("1st of May", "", utc)
-    with pytest.raises(CoursehubError, match="until is '2026-09-31': write a day"):
-        cluster_usage_info.span_of("", "2026-09-31", utc)
+    for day in ("2026-09-31", "9999-12-31"):
+        with pytest.raises(CoursehubError, match=f"until is '{day}': write a day"):
+            cluster_usage_info.span_of("", day, utc)
     with pytest.raises(CoursehubError, match="since is '2026-09-02' and until is '2026-09-01', which is before it"):
         cluster_usage_info.span_of("2026-09-02", "2026-09-01", utc)
 

@@ -65,6 +65,37 @@ def test_what_a_proof_could_not_read_is_named_and_the_proof_stands() -> None:
     assert (outcome.problems, outcome.problems_count, outcome.failed) == (["'a': b", "'c': d"], 2, "")
 
 
+def test_a_file_that_waits_for_a_day_with_room_is_tried_each_night() -> None:
+    """Other problems have one more try: those of a second night are taken for those that stay."""
+    record = None
+    problem = {"problems": ["'a': too large for today"], "problems_count": 1}
+    for _night in range(3):
+        before = disk("ann", record)
+        record = planned(disks={"disk-ann": before}).exported(before, shot("ann"), GOOD | problem, NOW)
+        assert record is not None
+    assert record.snapshot != ""
+    record = planned().exported(disk("ann", record), shot("ann"), GOOD | problem | {"put_off_files": 1}, NOW)
+    assert record is not None
+    assert record.snapshot == ""
+
+
+@pytest.mark.parametrize(
+    ("owner", "reason", "treatment", "closed"),
+    [
+        # A day's calls are the project's, and so is the API: each student would be refused, after a clone each.
+        ("delegation", "dailyLimitExceeded", "day", True),
+        ("consent", "accessNotConfigured", "drive", True),
+        # The day's bytes are an account's.
+        ("delegation", "uploadLimitExceeded", "day", False),
+        ("shared_drive", "uploadLimitExceeded", "day", True),
+    ],
+)
+def test_what_is_said_of_the_project_is_said_to_all(owner: str, reason: str, treatment: str, closed: bool) -> None:
+    made = planned(owner=owner, folder="0A" if owner == "shared_drive" else "")
+    made.exported(disk("ann"), shot("ann"), refused(reason=reason, treatment=treatment), NOW)
+    assert made.leave_out(["disk-bob"]) is closed
+
+
 def refused(**more: Any) -> Object:
     return {**GOOD, "outcome": "stopped", "failed": "ann: no", **more}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -59,6 +60,53 @@ def test_nobody_takes_a_seat_of_two_classes() -> None:
     came = [at(-1)] * 450
     assert _seats.of_classes([CLASS, other], POLICY, _seats.Now(at(0), came)) == 50
     assert _seats.of_classes([CLASS, other], POLICY, _seats.Now(at(0), came + [at(-1)] * 20)) == 30
+
+
+LAB = Meeting(TEN, at(90), "Lab", 50, ("lab1", "lab2"))
+
+
+def servers(number: int, *groups: str, minutes: float = -60) -> list[_seats.Server]:
+    return [_seats.Server(at(minutes), frozenset(groups))] * number
+
+
+def needed(running: list[_seats.Server], *, came: int = 0, meeting: Meeting = LAB, share: float = 1.0) -> int:
+    now = _seats.Now(at(0), [*(one.started for one in running), *[at(-1)] * came], running=running)
+    return _seats.of_classes([meeting], _seats.Policy(boot_s=120.0, share=share), now)
+
+
+def test_who_is_there_from_the_class_before_needs_no_seat() -> None:
+    assert needed(servers(30, "lab1", "data")) == 20
+    # Of several groups of a class each is counted once.
+    assert needed(servers(30, "lab1", "lab2")) == 20
+    assert needed(servers(30, "lab1") + servers(20, "lab2")) == 0
+    assert needed(servers(30, "lab1"), came=5) == 15
+
+
+def test_others_who_are_there_take_no_seat_of_a_class() -> None:
+    # The class before was another course's: all of this one come anew, and its servers run on.
+    assert needed(servers(50, "data")) == needed(servers(50)) == 50
+    # Nor does anybody, of a class that names no group.
+    assert needed(servers(50, "lab1"), meeting=Meeting(TEN, at(90), "Lab", 50)) == 50
+    assert needed(servers(50), meeting=Meeting(TEN, at(90), "Lab", 50)) == 50
+    # Who came since the class's seats were ordered has taken one of them, and is no second one's.
+    assert needed(servers(10, "lab1", minutes=-1)) == 40
+
+
+def test_who_is_there_is_taken_off_the_class_and_not_off_the_part_that_comes() -> None:
+    # 35 come of 50. Where ten are there, they may be of those who would not have come.
+    assert needed(servers(10, "lab1"), share=0.7) == 35
+    assert needed(servers(20, "lab1"), share=0.7) == 30
+
+
+def test_a_group_that_is_larger_than_the_class_says_nothing_and_is_told() -> None:
+    running = servers(51, "lab1")
+    assert needed(running) == 50
+    now = _seats.Now(at(0), [], running=running)
+    (sentence,) = _seats.of_groups([LAB], POLICY, now)
+    assert sentence.startswith("Lab has 50 seats, and 51 of its groups (lab1, lab2) have a server already")
+    assert _seats.of_groups([LAB], POLICY, _seats.Now(at(0), [], running=running[1:])) == []
+    assert _seats.of_groups([LAB], POLICY, _seats.Now(at(-8), [], running=running)) == []
+    assert _seats.of_groups([LAB], POLICY, _seats.Now(at(15), [], running=running)) == []
 
 
 def test_not_everybody_comes() -> None:
@@ -184,3 +232,36 @@ def test_each_who_came_is_a_classs_or_nobodys(now: _seats.Now, begins: list[tupl
 @given(st.floats(0, 10), st.floats(0, 10), st.floats(0, 600))
 def test_more_arrivals_never_want_fewer_seats(one: float, other: float, boot_s: float) -> None:
     assert _seats.base(min(one, other), boot_s) <= _seats.base(max(one, other), boot_s)
+
+
+rooms = st.lists(st.tuples(st.integers(-300, 60), st.sets(st.sampled_from(("lab1", "lab2", "data")))), max_size=60)
+
+
+@given(
+    # A class of so many, when each of them comes, how long those have been there who are, and who else is there.
+    st.lists(st.one_of(st.integers(-6, 14), st.integers(-300, -8)), max_size=40),
+    st.lists(st.tuples(st.integers(-300, -8), st.sets(st.sampled_from(("data", "staff")))), max_size=40),
+    st.integers(-7, 14),
+)
+def test_who_has_no_server_yet_finds_a_seat_however_many_others_are_there(
+    class_: list[int], others: list[tuple[int, set[str]]], minute: int
+) -> None:
+    lab = Meeting(TEN, at(90), "Lab", len(class_), ("lab1",))
+    there = [one for one in class_ if one <= minute]
+    running = [_seats.Server(at(one), frozenset({"lab1", "data"})) for one in there]
+    running += [_seats.Server(at(one), frozenset(groups)) for one, groups in others]
+    now = _seats.Now(at(minute), [one.started for one in running], running=running)
+    # Neither fewer than those who are still to come, nor more.
+    assert _seats.of_classes([lab], POLICY, now) == len(class_) - len(there)
+
+
+@given(nows, rooms, st.floats(0.1, 1.0))
+def test_what_is_known_of_a_class_only_ever_takes_seats_off_it(
+    now: _seats.Now, others: list[tuple[int, set[str]]], share: float
+) -> None:
+    policy = _seats.Policy(boot_s=120.0, share=share)
+    known = replace(now, running=[_seats.Server(at(one), frozenset(groups)) for one, groups in others])
+    named, unnamed = replace(CLASS, groups=("lab1",)), CLASS
+    members = sum("lab1" in one.groups for one in known.running)
+    with_, without = (_seats.of_classes([one], policy, known) for one in (named, unnamed))
+    assert without - members <= with_ <= without == _seats.of_classes([unnamed], policy, now)

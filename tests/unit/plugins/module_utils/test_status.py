@@ -230,3 +230,34 @@ def test_what_is_down_is_marked() -> None:
     report.add("hub", False, "not there")
     assert report.text() == "  ok  cluster  well\nDOWN  hub      not there"
     assert _status.Report().text() == ""
+
+
+@pytest.mark.parametrize(
+    ("places", "nodes", "said"),
+    [
+        ([("a", "True"), ("b", "True")], 3, []),
+        ([("a", "True"), ("a", "True")], 3, [(True, "it is on a alone")]),
+        # A node whose kubelet is silent: its pods run, and nobody is led to them.
+        ([("a", "True"), ("b", "False")], 3, [(True, "it is on a alone")]),
+        ([("a", "False"), ("a", "False")], 3, [(False, "none of its pods is ready")]),
+        # There is no other node, and of a DNS that is called otherwise nobody here knows.
+        ([("a", "True")], 1, []),
+        ([], 3, []),
+    ],
+)
+def test_a_dns_that_goes_with_one_node_is_told_of(
+    places: list[tuple[str, str]], nodes: int, said: list[tuple[bool, str]]
+) -> None:
+    dns = [
+        {
+            "metadata": {"labels": {"k8s-app": "kube-dns", "pod-template-hash": "1"}},
+            "spec": {"nodeName": node},
+            "status": {"conditions": [{"type": "Ready", "status": ready}]},
+        }
+        for node, ready in places
+    ]
+    other = {"metadata": {}, "spec": {}, "status": {}}
+    report = _status.Report()
+    _status.add_dns(report, [*dns, other], [{}] * nodes)
+    assert [line.well for line in report.lines] == [well for well, _words in said]
+    assert all(line.detail.startswith(words) for line, (_well, words) in zip(report.lines, said, strict=True))

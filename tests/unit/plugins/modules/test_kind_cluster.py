@@ -18,6 +18,7 @@ from tests.unit.paths import ROOT
 from tests.unit.plugins.api import Api
 
 CONFIG = {"kind": "Cluster", "nodes": [{"role": "control-plane"}]}
+DNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 # More than any process id can be: /proc/sys/kernel/pid_max is 4194304 at most.
 NO_PROCESS = 4_194_305
 
@@ -84,7 +85,19 @@ def machine(tmp_path: Path, kubeconfig: Path, api: Api, monkeypatch: pytest.Monk
     heartbeat = "2999-01-01T00:00:00Z"
     conditions = [{"type": "Ready", "status": "True", "lastHeartbeatTime": heartbeat}]
     api.put("/api/v1/nodes/node", {"metadata": {"name": "node"}, "status": {"conditions": conditions}})
+    api.put(DNS, {"metadata": {"name": "coredns"}, "spec": {"replicas": 2, "template": {"spec": {"containers": []}}}})
     return Machine(tmp_path, kubeconfig)
+
+
+def test_a_node_that_is_lost_has_not_all_of_the_clusters_dns(machine: Machine, api: Api) -> None:
+    kind_cluster.run(machine.parameters(), False)
+    spec = api.objects[DNS]["spec"]
+    assert spec["replicas"] == 2
+    (apart,) = spec["template"]["spec"].pop("topologySpreadConstraints")
+    assert (apart["topologyKey"], apart["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "DoNotSchedule")
+    # The old revision's are on one node, and go when the new one's are there.
+    assert apart["matchLabelKeys"] == ["pod-template-hash"]
+    assert spec["template"]["spec"] == {"containers": []}
 
 
 def test_a_cluster_is_made_and_the_second_run_does_nothing(machine: Machine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,6 +124,14 @@ def test_it_is_let_go_after_the_peak_and_who_came_is_taken_off(kube: Kube, api: 
     assert api.objects[BUFFER]["spec"]["replicas"] == 0
 
 
+def test_a_class_that_is_over_is_no_rate_that_goes_on(kube: Kube, api: Api) -> None:
+    quiz = [{**CLASSES[0], "end": "2026-09-01T10:08", "seats": 30}]
+    for number in range(30):
+        server(api, f"jupyter-{number}", "a", TEN)
+    assert run(kube, 7, classes=quiz)["seats"] == 0
+    assert run(kube, 9, classes=quiz)["seats"] == 0
+
+
 def test_who_came_and_went_has_come(kube: Kube, api: Api) -> None:
     for number, second in enumerate((0, 0, 1)):
         server(api, f"jupyter-{number}", "a", TEN - timedelta(seconds=60 - second))
@@ -136,6 +145,51 @@ def test_who_came_and_went_has_come(kube: Kube, api: Api) -> None:
     # After an hour only who is there is remembered.
     assert len(_warm.came(kept, [], TEN + timedelta(minutes=58))) == 4
     assert len(_warm.came(kept, [], TEN + timedelta(minutes=60))) == 1
+
+
+def groups(api: Api, name: str, *told: str, **status: Any) -> None:
+    """Let the hub say in which groups a server's student is."""
+    pod = api.objects[f"{STUDENTS}/pods/{name}"]
+    pod["metadata"]["annotations"]["coursehub.jupyterhub/groups"] = json.dumps(told)
+    pod["status"].update(status)
+
+
+def test_students_who_are_there_from_the_class_before_need_no_seat(kube: Kube, api: Api) -> None:
+    lab = [{**CLASSES[0], "seats": 3, "groups": ["lab1"]}]
+    for name in ("alice", "bob", "cid"):
+        server(api, f"jupyter-{name}", "a", TEN - timedelta(hours=2))
+    assert run(kube, classes=lab)["seats"] == 3
+    groups(api, "jupyter-alice", "lab1", "data")
+    groups(api, "jupyter-bob", "data")
+    # It ends, and its student comes anew.
+    groups(api, "jupyter-cid", "lab1", phase="Failed")
+    assert run(kube, classes=lab)["seats"] == 2
+    # As does what is kept of the calendar.
+    told = run(kube, calendar="/nowhere.ics", classes=[])
+    assert (told["seats"], told["calendar_problem"][:22]) == (2, "the last good calendar")
+    api.objects[f"{STUDENTS}/pods/jupyter-alice"]["metadata"]["deletionTimestamp"] = TEN.isoformat()
+    assert run(kube, classes=lab)["seats"] == 3
+    # Somebody wrote it by hand.
+    api.objects[f"{STUDENTS}/pods/jupyter-bob"]["metadata"]["annotations"]["coursehub.jupyterhub/groups"] = "lab1"
+    assert run(kube, classes=lab)["seats"] == 3
+
+
+def test_a_class_with_fewer_seats_than_its_groups_have_servers_is_told(kube: Kube, api: Api) -> None:
+    for name in ("alice", "bob"):
+        server(api, f"jupyter-{name}", "a", TEN - timedelta(hours=2))
+        groups(api, f"jupyter-{name}", "data")
+    told = run(kube, classes=[{**CLASSES[0], "seats": 1, "groups": ["data"]}])
+    assert told["seats"] == 1
+    assert told["warned"][0].startswith("Data has 1 seats, and 2 of its groups (data) have a server already")
+
+
+def test_servers_of_another_hub_take_no_seat(kube: Kube, api: Api) -> None:
+    server(api, "jupyter-alice", "a", TEN - timedelta(minutes=1))
+    pod = api.objects.pop(f"{STUDENTS}/pods/jupyter-alice")
+    api.put(
+        "/api/v1/namespaces/other/pods/jupyter-alice", {**pod, "metadata": {**pod["metadata"], "namespace": "other"}}
+    )
+    assert run(kube)["seats"] == 450
 
 
 def test_without_the_api_pods_of_a_nodes_size_hold_nodes(kube: Kube, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +322,20 @@ def test_a_run_that_may_make_no_event_keeps_seats_and_says_so(kube: Kube, api: A
     told = run(kube, limit_nodes=5)
     assert told["warned"] == ["no Event could be made of what is said: may not"]
     assert "no Event" in api.objects[f"{STUDENTS}/configmaps/seats"]["data"]["said"]
+    # The next one makes up for it.
+    read(api)
+    (alert,) = run(kube, 1, limit_nodes=5)["alerts"]
+    assert events(api) == [("Warning", "Alert", f"alert: {alert}")]
+    run(kube, 2, limit_nodes=5)
+    assert events(api) == []
+
+
+def test_of_what_could_not_be_told_the_end_is(kube: Kube, api: Api) -> None:
+    api.answer_next("POST", f"{STUDENTS}/events", refused(403, "may not"))
+    run(kube, limit_nodes=5)
+    read(api)
+    assert run(kube, 40)["alerts"] == []
+    assert events(api) == [("Normal", "Well", "what was said of seats is over")]
 
 
 def test_what_is_said_in_two_lines_is_said_once(kube: Kube, api: Api) -> None:

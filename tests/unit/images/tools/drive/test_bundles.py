@@ -11,6 +11,8 @@ import pytest
 from coursehub_tools import tree
 from coursehub_tools.drive import arranging, bundle, importing, packing, plan
 from coursehub_tools.drive.ignore import Ignore
+from coursehub_tools.drive.manifest import Header
+from coursehub_tools.drive.report import Report
 from coursehub_tools.drive.restoring import restore
 from coursehub_tools.drive.rows import BUNDLE, FILE, FOLDER, LINK, Row
 from coursehub_tools.drive.scan import scan
@@ -129,15 +131,15 @@ def test_an_import_has_no_more_bundles_on_its_disk_than_it_reads(
     monkeypatch.setattr(importing, "Zipped", Counted)
     drive = Kept(contents)
     (tmp_path / "back").mkdir()
-    with importing._Source(cast(Any, drive), rows) as source, tree.top(tmp_path / "back") as top:
+    with importing._Source(cast(Any, drive), rows) as source:
         for name in "abcd":
             assert source.index(name)
         assert open_now == 0
-        things = importing._things(rows)
-        source.expect(things)
-        drive.asked.clear()
-        restore(top, things, source.content, threads=1)
-        assert (open_now, most) == (0, 1)
+    drive.asked.clear()
+    monkeypatch.setattr(importing, "Drive", lambda *_words, **_more: drive)
+    monkeypatch.setattr(importing, "_exported", lambda *_words: (Header("ada", "", "top"), rows, []))
+    importing.run(importing.Job("ada", tmp_path / "back", threads=1), cast(Any, None), Report("ada"))
+    assert (open_now, most) == (0, 1)
     assert drive.asked == list("abcd")
     for name in "abcd":
         assert describe(tmp_path / "back" / name) == describe(tmp_path / "home" / name)

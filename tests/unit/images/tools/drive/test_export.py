@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from coursehub_tools.drive import export, look, manifest, runs
+from coursehub_tools.drive import export, importing, look, manifest, runs
+from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.export import Exported, Job
 from coursehub_tools.drive.lists import Lists
-from coursehub_tools.drive.pacer import Rates
+from coursehub_tools.drive.pacer import Pacer, Rates
 from coursehub_tools.drive.report import Report
 from coursehub_tools.drive.rows import FILE, Row
+from coursehub_tools.result import FailedError
 
 from tests.unit.images.tools.drive import fake
 from tests.unit.images.tools.drive.fake import Cloud
@@ -55,6 +59,19 @@ def test_a_file_that_is_too_large_for_a_day_is_named_and_the_others_go(tmp_path:
     assert fake.listed(cloud, one) == ["a", "z"]
     (problem,) = report.problems
     assert problem.startswith("'sparse': 214748364800 bytes are more than is left of the day")
+
+
+def test_a_file_that_waits_for_a_day_with_room_is_counted(tmp_path: Path) -> None:
+    """Whoever goes by the result alone would take the home for exported, and never send it."""
+    cloud, one, report = Cloud(), job(tmp_path), Report("ada")
+    fake.home(one.source, a="x" * 60_000, b="x" * 61_000)
+    fake.run(cloud, one, report, Rates(bytes_per_day=100_000))
+    assert report.result("complete")["put_off_files"] == 1
+    fake.home(one.source, c="x" * 101_000)
+    report = Report("ada")
+    fake.run(cloud, one, report, Rates(bytes_per_day=100_000))
+    # What no day has room for does not wait.
+    assert (report.result("complete")["problems_count"], report.result("complete").get("put_off_files", 0)) == (1, 0)
 
 
 # The top, five files, the list: what a first export of these writes.
@@ -124,7 +141,7 @@ def test_of_two_lists_the_one_that_was_taken_last_is_the_exports(tmp_path: Path,
     fake.run(cloud, one)
     (older,) = cloud.lists()
     fact = cloud.facts[older]
-    there = look.listed(fake.FakeDrive(cloud, "ada", Rates()), cloud.facts, fact.parent, tmp_path)
+    there = look.listed(fake.FakeDrive(cloud, "ada", Rates()), cloud.facts, fact.parent)
     assert there is not None
     path = tmp_path / "newer"
     header = replace(there.header, taken="2100-01-01T00:00:00+00:00")
@@ -188,6 +205,26 @@ def test_a_file_that_can_not_be_read_to_be_compared_is_named(tmp_path: Path, mon
     assert report.problems == ["'a': it can't be read (Input/output error): what was exported of it stays"]
 
 
+def test_a_problem_that_two_plans_meet_is_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of students who share an identity the first plan only sees whether there is anything to do."""
+    cloud, one = Cloud(), job(tmp_path, checksum=True)
+    fake.home(one.source, a="1")
+    fake.run(cloud, one)
+    fake.home(one.source, b="22")
+    digest = export.upload.digest
+
+    def broken(content: Any) -> Any:
+        if content.row.path == "a":
+            raise OSError(5, "Input/output error")
+        return digest(content)
+
+    monkeypatch.setattr(export.upload, "digest", broken)
+    report = Report("ada")
+    assert fake.run(cloud, one, report, lists=Lists()).outcome == "complete"
+    assert report.problems == ["'a': it can't be read (Input/output error): what was exported of it stays"]
+    assert report.result("complete")["problems_count"] == 1
+
+
 def test_without_a_checksum_nothing_that_is_as_it_was_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud, one = Cloud(), job(tmp_path)
     fake.home(one.source, a="1", b="22")
@@ -235,3 +272,96 @@ def test_a_list_of_lists_says_that_another_state_went_on(tmp_path: Path) -> None
     assert fake.run(cloud, first, lists=Lists()).outcome == "complete"
     (content,) = (cloud.contents[fact.id] for fact in cloud.facts.values() if fact.name == "a")
     assert content == b"1"
+
+
+def test_a_first_export_that_was_killed_is_found_by_its_id(tmp_path: Path) -> None:
+    """Its folder was renamed in Drive since: without a list there is no header that tells of it."""
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, **FILES)
+    fake.killed(cloud, one, 3)
+    (top,) = (fact for fact in cloud.facts.values() if not fact.parent)
+    cloud.facts[top.id] = replace(top, name="mine")
+    fake.run(cloud, replace(one, look=True))
+    assert cloud.paths() == sorted(["mine", f"mine/{manifest.NAME}", *(f"mine/{name}" for name in FILES)])
+
+
+def test_what_a_late_list_lacks_is_asked_for_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, at 0.1 s an answer, the proof of a new export of 10 000 files would wait for 17 minutes."""
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, a="1", b="22")
+    fake.run(cloud, one)
+    together = threading.Barrier(2, timeout=20)
+
+    def get(_self: fake.FakeDrive, file_id: str) -> Any:
+        together.wait()
+        return cloud.facts.get(file_id)
+
+    monkeypatch.setattr(fake.FakeDrive, "all", lambda *_words: iter(()))
+    monkeypatch.setattr(fake.FakeDrive, "get", get)
+    rows = [Row(fact.name, FILE, id=fact.id) for fact in cloud.facts.values()]
+    assert look.facts(fake.FakeDrive(cloud, "ada", Rates()), "", rows, 2) == cloud.facts
+    assert len(rows) == 4
+
+
+def test_a_list_that_is_looked_at_is_not_left_in_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is killed then would leave one, and the next one another."""
+    cloud, one, seen = Cloud(), job(tmp_path), set[str]()
+    fake.home(one.source, a="1")
+    fake.run(cloud, one)
+    content = fake.FakeDrive.content
+
+    def looked_at(self: fake.FakeDrive, *words: Any) -> bytes:
+        seen.update(path.name for path in one.own_state.iterdir())
+        return content(self, *words)
+
+    monkeypatch.setattr(fake.FakeDrive, "content", looked_at)
+    fake.run(cloud, replace(one, look=True))
+    assert seen == {"journal", "lock", "manifest.jsonl.gz", "turn"}
+
+
+def test_a_folder_that_was_too_large_for_a_bundle_does_not_become_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Near the limit all of it would be sent in another form each time."""
+    cloud, one = Cloud(), job(tmp_path)
+    (one.source / "d").mkdir(parents=True)
+    monkeypatch.setattr(export.bundle, "MOST_BYTES", 700 * 105)
+
+    def fill(folder: Path, count: int) -> Report:
+        shutil.rmtree(folder / "d")
+        (folder / "d").mkdir()
+        for number in range(count):
+            (folder / "d" / f"{number}").write_text("x", encoding="utf-8")
+            os.utime(folder / "d" / f"{number}", ns=(1, 1_000_000_000))
+        report = Report("ada")
+        fake.run(cloud, one, report)
+        return report
+
+    fill(one.source, 120)
+    assert "ada/d.bundle.zip" in cloud.paths()
+    assert fill(one.source, 160).result("complete")["uploaded_files"] == 160
+    assert fill(one.source, 120).result("complete").get("uploaded_files", 0) == 0
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_an_export_that_has_another_name_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, partial: bool
+) -> None:
+    """A student has renamed the folder, or the course its template: exports go by the id, and an import knows none."""
+    cloud, one = Cloud(), job(tmp_path)
+    fake.home(one.source, a="1")
+    fake.run(cloud, one)
+    (top,) = (fact for fact in cloud.facts.values() if not fact.parent)
+    cloud.facts[top.id] = replace(top, name="my notes")
+    fake.home(one.source, b="22")
+    fake.run(cloud, one)
+    assert "my notes/b" in cloud.paths()
+    monkeypatch.setattr(importing, "Drive", lambda _client, student, **_more: fake.FakeDrive(cloud, student, Rates()))
+    back, client = fake.home(tmp_path / "back"), Client(None, Pacer(Rates()))
+    with pytest.raises(FailedError, match=r"no folder 'ada' .*, but 'my notes': .*coursehub_drive_export_folder_name"):
+        importing.run(importing.Job("ada", back, partial=partial), client, Report("ada"))
+    told = importing.run(importing.Job("ada", back, partial=partial, name="my notes"), client, Report("ada"))
+    assert told["files"] == 2
+    cloud.facts.clear()
+    with pytest.raises(FailedError, match="that the account can see: look at the folder and the credentials"):
+        importing.run(importing.Job("ada", back, partial=partial), client, Report("ada"))

@@ -195,6 +195,13 @@ def test_a_job_without_the_token_says_what_to_set(usual: Values, load: Any, toke
             "Drive refuses with 403 PERMISSION_DENIED (getAccessToken denied)",
             "let the exports' identity act for the service account",
         ),
+        (
+            f"{IAM}:signJwt",
+            403,
+            b'{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "signJwt denied"}}',
+            "Drive refuses with 403 PERMISSION_DENIED (signJwt denied)",
+            "for delegation Service Account Token Creator",
+        ),
     ],
 )
 def test_a_refusal_on_the_way_says_whose_it_is(
@@ -202,7 +209,7 @@ def test_a_refusal_on_the_way_says_whose_it_is(
 ) -> None:
     google.refuses[place] = (status, content)
     with pytest.raises(RefusedError) as caught:
-        ask(asking(load(usual)))
+        ask(asking(load(usual, "ada@uni.example" if place.endswith("signJwt") else "")))
     assert str(caught.value) == sentence
     assert remedy in caught.value.rule.remedy
     assert caught.value.treatment is Treatment.CONSENT

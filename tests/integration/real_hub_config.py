@@ -87,7 +87,7 @@ for service in c.JupyterHub.services:
         }
 c.Spawner.pre_spawn_hook = None
 # For a server that a busy machine starts; the product has 60 s.
-c.Spawner.http_timeout = 180
+c.Spawner.http_timeout = 300
 if os.environ["TEST_HUB_SPAWNER"] == "stub":
     c.JupyterHub.spawner_class = Stub
 else:

@@ -99,7 +99,7 @@ class Student:
         return requests.get(url, headers=self.headers, stream=True, timeout=180)
 
 
-def until(what: Callable[[], bool], seconds: float = 180) -> None:
+def until(what: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline

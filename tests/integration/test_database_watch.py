@@ -216,9 +216,8 @@ def test_postgresql_that_is_full_then_has_room_then_can_only_be_read_then_is_awa
     assert away.kind is Kind.AWAY, away
 
 
-def test_postgresql_whose_replica_does_not_acknowledge_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgresql_whose_replica_does_not_acknowledge_is_noticed() -> None:
     """The commit waits for it, which no limit of the server's ends, and the watch would wait too, and say nothing."""
-    monkeypatch.setattr(postgresql, "STATEMENT_TIMEOUT_S", 1)
     told: list[Problem | None] = []
     with server.serving() as port:
         url = server.url(port)
@@ -226,11 +225,11 @@ def test_postgresql_whose_replica_does_not_acknowledge_is_noticed(monkeypatch: p
         with psycopg.connect(url, autocommit=True) as one:
             one.execute("ALTER SYSTEM SET synchronous_standby_names = 'replica'")
             one.execute("SELECT pg_reload_conf()")
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while one.execute("SHOW synchronous_standby_names").fetchone() != ("replica",):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         thread = threading.Thread(target=lambda: told.append(postgresql.write(url)), daemon=True)
         thread.start()
-        thread.join(20)
+        thread.join(120)
     assert [problem and problem.kind for problem in told] == [Kind.AWAY], told

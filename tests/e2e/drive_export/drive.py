@@ -14,11 +14,15 @@ from tests.e2e.cluster import Cluster
 NAMESPACE = "drive-lab"
 POD = "app.kubernetes.io/name=drive"
 ADDRESS = f"http://drive.{NAMESPACE}.svc:8080"
-DRIVE_FILE = "https://www.googleapis.com/auth/drive.file"
+DRIVE = "https://www.googleapis.com/auth/drive"
+DRIVE_FILE = f"{DRIVE}.file"
 _ASK = """
 import json, sys, urllib.error, urllib.request
-verb, path, body = sys.argv[1:]
-request = urllib.request.Request("http://127.0.0.1:8081" + path, method=verb, data=body.encode() or None)
+verb, place, body, token = sys.argv[1:]
+request = urllib.request.Request("http://127.0.0.1:" + place, method=verb, data=body.encode() or None)
+if token:
+    request.add_header("Authorization", "Bearer " + token)
+    request.add_header("Content-Type", "application/json")
 try:
     print(urllib.request.urlopen(request).read().decode())
 except urllib.error.HTTPError as error:
@@ -49,10 +53,13 @@ class Drive:
 
     def admin(self, verb: str, path: str, **values: Any) -> dict[str, Any]:
         """Ask the port for tests; AssertionError where it refuses."""
-        said = self._run(_ASK, verb, path, json.dumps(values) if values else "")
+        return self._ask(verb, f"8081{path}", values)
+
+    def _ask(self, verb: str, place: str, values: dict[str, Any], token: str = "") -> dict[str, Any]:
+        said = self._run(_ASK, verb, place, json.dumps(values) if values else "", token)
         # What comes over the stream of a command is made a dict's text by its client where it looks like JSON.
         answer: dict[str, Any] = json.loads(said) if said.lstrip().startswith('{"') else _literal(said)
-        assert "refused" not in answer, f"{verb} {path}: {answer}"
+        assert "refused" not in answer, f"{verb} {place}: {answer}"
         return answer
 
     @property
@@ -99,6 +106,19 @@ class Drive:
             "refresh_token": token,
             "token_uri": f"{ADDRESS}/token",
         }
+
+    def service_account(self, email: str, **values: Any) -> dict[str, Any]:
+        """Make a service account, and return the file with its key."""
+        return self.admin("POST", "/service-accounts", email=email, token_uri=f"{ADDRESS}/token", **values)
+
+    def shared_drive(self, owner: str, member: str) -> str:
+        """Make a shared drive of somebody, with a member who manages its contents; return its id."""
+        self.admin("POST", "/users", email=owner)
+        token = self.admin("POST", "/tokens", user=owner, scopes=[DRIVE])["access_token"]
+        made: str = self._ask("POST", "8080/drive/v3/drives?requestId=course", {"name": "Course"}, token)["id"]
+        where = f"8080/drive/v3/files/{made}/permissions?supportsAllDrives=true&sendNotificationEmail=false"
+        self._ask("POST", where, {"type": "user", "role": "fileOrganizer", "emailAddress": member}, token)
+        return made
 
     def files(self) -> int:
         """Return how many files and folders there are."""

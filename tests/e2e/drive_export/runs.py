@@ -40,6 +40,17 @@ def nothing_left_over(cluster: Cluster) -> None:
     cluster.wait("v1", "PersistentVolume", None, gone, 120)
 
 
+def remove_restored(cluster: Cluster, students: Collection[str], prefix: str) -> None:
+    """Remove disks that an import has made, and their volumes, which the class of students' disks would keep."""
+    for student in students:
+        name = f"{prefix}-disk-{student}"
+        claim = cluster.kube.get(*CLAIM, name, STUDENTS)
+        if claim is not None and claim["spec"].get("volumeName"):
+            path = cluster.kube.path("v1", "PersistentVolume", None, claim["spec"]["volumeName"])
+            cluster.kube.merge(path, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+            cluster.delete(*CLAIM, name, STUDENTS)
+
+
 def _labels(item: Object) -> dict[str, str]:
     return item["metadata"].get("labels") or {}
 

@@ -19,12 +19,12 @@ from tests.e2e.drive_export.conftest import COUNT, Module
 from tests.e2e.drive_export.drive import Drive, account
 from tests.e2e.drive_export.homes import FILES, IN_DRIVE, Homes
 from tests.e2e.drive_export.runs import (
-    CLAIM,
     Background,
     exporting,
     failed,
     kill_pods,
     nothing_left_over,
+    remove_restored,
     to_be_seen,
     told_in_logs,
 )
@@ -101,12 +101,7 @@ def test_what_comes_back_is_what_was_there(
         assert again["changed"] is False
         nothing_left_over(cluster)
     finally:
-        for student in disks.students:
-            claim = cluster.kube.get(*CLAIM, f"back-disk-{student}", STUDENTS)
-            if claim is not None and claim["spec"].get("volumeName"):
-                path = cluster.kube.path("v1", "PersistentVolume", None, claim["spec"]["volumeName"])
-                cluster.kube.merge(path, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
-                cluster.delete(*CLAIM, f"back-disk-{student}", STUDENTS)
+        remove_restored(cluster, disks.students, "back")
 
 
 def test_what_is_known_of_each_export_is_told(place: dict[str, Any], disks: Bare) -> None:

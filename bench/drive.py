@@ -28,6 +28,8 @@ COURSE = Shape(50, 20, 8, 2, (2 * KIB, 4 * KIB), 2 * KIB)
 PLANNED = Shape(1000, 20, 8, 2, (0, 0), 0)
 # A folder as data sets of pictures or tokens have it.
 TINY = Shape(1, 1, 0, 1000, (0, 0), KIB)
+# Of one student who has a data set as large as a film.
+LARGE_BYTES, QUICK_BYTES = 5 * 10**9, 100 * 10**6
 # The fastest of what was tried: by itself rclone is faster than Drive takes it, is refused, and waits too long.
 FLAGS = ("--fast-list", "--tpslimit=4", "--transfers=2")
 FREE = {
@@ -49,6 +51,7 @@ MOST = {
     "calls_per_changed_file": 3.5,
     "plan_1000_s": 60,
     "plan_1000_mb": 500,
+    "large_file_mb": 128,
 }
 
 
@@ -71,6 +74,9 @@ class Measured:
     changed: Run
     peer_changed: Run
     tiny: Run
+    large_bytes: int
+    large: Run
+    peer_large: Run
     planned: int
     planned_files: int
     plan: Run
@@ -82,8 +88,9 @@ def main() -> None:
     if shutil.which("rclone") is None:
         fail("this runs rclone (Debian's name) beside the exporter: install it")
     shapes = [replace(one, students=min(one.students, count or one.students)) for one in (TIMED, COURSE, PLANNED)]
+    large = Shape(1, 0, 0, 0, (0, 0), 0, data_bytes=(QUICK_BYTES if count else LARGE_BYTES,))
     with tempfile.TemporaryDirectory(prefix="coursehub-bench-") as name:
-        measured = measure(Path(name), *shapes)
+        measured = measure(Path(name), *shapes, large)
     say(f"measured: {json.dumps(asdict(measured))}")
     figures = figures_of(measured)
     report.write("drive", figures, flags=FLAGS, writes_per_second=WRITES_PER_SECOND, values=asdict(measured))
@@ -101,7 +108,7 @@ def students_of(environment: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def measure(folder: Path, timed: Shape, course: Shape, planned: Shape) -> Measured:
+def measure(folder: Path, timed: Shape, course: Shape, planned: Shape, large: Shape) -> Measured:
     """Run everything, one after the other."""
     say(f"first export at {WRITES_PER_SECOND} files a second, at least {floor(timed):.0f} s each")
     with drive_runs.place(folder / "timed", timed) as place:
@@ -114,6 +121,11 @@ def measure(folder: Path, timed: Shape, course: Shape, planned: Shape) -> Measur
         place.limit(user_writes_per_second=WRITES_PER_SECOND)
         tiny = Ours(place).run(WRITES_PER_SECOND)
         say(f"many tiny files: {tiny}")
+    say(f"a file of {drive_homes.size(large) / 1e9:g} GB")
+    with drive_runs.place(folder / "large", large) as place:
+        one, peer_one = Ours(place, **FREE).run(), Peer(place, UNPACED).run()
+        say(f"exporter: {one}; rclone: {peer_one}")
+    shutil.rmtree(folder / "large")
     say(f"a course of {course.students}: first export without that pace, then calls")
     with drive_runs.place(folder / "course", course) as place:
         place.limit(user_units_per_minute=0, project_units_per_minute=0)
@@ -147,6 +159,9 @@ def measure(folder: Path, timed: Shape, course: Shape, planned: Shape) -> Measur
         changed=changed,
         peer_changed=peer_changed,
         tiny=tiny,
+        large_bytes=drive_homes.size(large),
+        large=one,
+        peer_large=peer_one,
         planned=planned.students,
         planned_files=drive_homes.count(planned),
         plan=plan,
@@ -180,6 +195,7 @@ def figures_of(measured: Measured) -> dict[str, float]:
         "calls_per_changed_file": round(measured.changed.calls / measured.changed_files, 2),
         "plan_1000_s": round(measured.plan.seconds, 1),
         "plan_1000_mb": measured.plan.rss_mb,
+        "large_file_mb": measured.large.rss_mb,
     }
 
 
@@ -223,6 +239,12 @@ def rows(figures: Mapping[str, float], measured: Measured) -> list[list[str]]:
             f"at most {MOST['calls_per_changed_file']}",
         ],
         ["a folder of 1000 tiny files, `bundle: auto`, at that pace", first(measured.tiny), "", ""],
+        [
+            f"a file of {measured.large_bytes / 1e9:g} GB, as fast as it goes; the most memory",
+            f"{measured.large.seconds:.0f} s, {measured.large.calls} calls, {figures['large_file_mb']} MB",
+            f"{measured.peer_large.seconds:.0f} s, {measured.peer_large.calls} calls",
+            f"at most {MOST['large_file_mb']} MB",
+        ],
         [
             f"planning {measured.planned} homes, {measured.planned_files} files",
             f"{figures['plan_1000_s']} s, {figures['plan_1000_mb']} MB",

@@ -26,6 +26,9 @@ MEASURED = Measured(
     changed=Run(5.0, 205, 0, 300, 60.0),
     peer_changed=Run(4.0, 125, 0, 200),
     tiny=Run(2.0, 8, 0, 9),
+    large_bytes=5 * 10**9,
+    large=Run(60.0, 320, 0, 5 * 10**9, 90.5),
+    peer_large=Run(70.0, 610, 0, 5 * 10**9),
     planned=1000,
     planned_files=200_000,
     plan=Run(22.04, 2, 0, 0, 52.0),
@@ -38,6 +41,7 @@ FIGURES = {
     "calls_per_changed_file": 2.05,
     "plan_1000_s": 22.0,
     "plan_1000_mb": 52.0,
+    "large_file_mb": 90.5,
 }
 
 
@@ -56,6 +60,7 @@ def test_the_figures() -> None:
         ("calls_per_changed_file", 4, "calls_per_changed_file is 4, more than 3.5"),
         ("plan_1000_s", 61, "plan_1000_s is 61, more than 60"),
         ("plan_1000_mb", 501, "plan_1000_mb is 501, more than 500"),
+        ("large_file_mb", 129, "large_file_mb is 129, more than 128"),
     ],
 )
 def test_a_figure_that_is_not_as_it_must_be(name: str, value: float, sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy
 from coursehub_hub.settings import APPLICATION
 from coursehub_hub.standby import database
 
@@ -99,6 +101,40 @@ def test_the_cluster_tests_see_who_has_the_lock_and_who_works(port: int, tmp_pat
             assert next(each for each in looks if each.holders and each.sessions) == hubs.Look(0.0, here, here)
         assert next(each for each in looks if not each.holders and not each.sessions)
         program.terminate()
+
+
+def test_a_hub_goes_where_its_lock_is_though_no_name_is_answered(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def address() -> dict[str, str]:
+        lock = database.Lock(postgresql.url(port).replace("127.0.0.1", "localhost"))
+        assert lock.address() == {}
+        await lock.stand_by()
+        found = lock.address()
+        await lock.close()
+        return found
+
+    unknown = postgresql.url(port).replace("127.0.0.1", "hub-postgresql.invalid")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(unknown)
+    for name, value in asyncio.run(address()).items():
+        monkeypatch.setenv(name, value)
+    # As the hub has it, and as the watch over its database.
+    engine = sqlalchemy.create_engine(unknown.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        assert connection.execute(sqlalchemy.text("SELECT 1")).scalar() == 1
+    engine.dispose()
+    psycopg.connect(unknown).close()
+
+
+def test_of_several_hosts_none_is_chosen_for_libpq(port: int) -> None:
+    async def address() -> dict[str, str]:
+        several = postgresql.url(port).replace(f"127.0.0.1:{port}", f"127.0.0.1:{port},127.0.0.1:{port}")
+        lock = database.Lock(several)
+        await lock.stand_by()
+        found = lock.address()
+        await lock.close()
+        return found
+
+    assert asyncio.run(address()) == {}
 
 
 @pytest.mark.parametrize("fault", [Hub.silence_the_database, Hub.hang])

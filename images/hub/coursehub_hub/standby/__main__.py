@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from importlib import import_module
 
 import jupyterhub.app
@@ -31,12 +32,12 @@ WARM = (
 )
 
 
-def take_part() -> election.Election:
-    """Return this hub's part in the election; needs a running loop."""
+def take_part(lock: database.Lock) -> election.Election:
+    """Return this hub's part in the election for a lock; needs a running loop."""
     pod, namespace = os.environ["POD_NAME"], os.environ["POD_NAMESPACE"]
     return election.Election(
         cluster.Cluster(namespace, pod),
-        database.Lock(os.environ["COURSEHUB_DATABASE_URL"]),
+        lock,
         pod,
         namespace,
         (*cluster.PROBLEMS, psycopg.Error),
@@ -52,7 +53,8 @@ def main() -> None:
     health.serve(state)
     # Also while it stands by: a database that ended for want of room has ended the hub that worked.
     watch.start(os.environ["COURSEHUB_DATABASE_URL"])
-    guard = Guard(take_part)
+    lock = database.Lock(os.environ["COURSEHUB_DATABASE_URL"])
+    guard = Guard(partial(take_part, lock))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -62,6 +64,7 @@ def main() -> None:
             guard.stop()
             return
     state.active = True
+    os.environ.update(lock.address())
     try:
         # Takes the signals for itself, and leaves servers and routes alone when it ends.
         jupyterhub.app.main(sys.argv[1:])

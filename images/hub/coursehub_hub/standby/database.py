@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -33,6 +34,25 @@ class Lock:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: psycopg.AsyncConnection[Any] | None = None
+
+    async def stand_by(self) -> None:
+        """Have a connection, and let it live: who takes over needs none then, by a name that may not be answered.
+
+        With the node of the hub that worked, pods of the cluster's DNS may be gone. Raises psycopg.Error where the
+        database does not answer.
+        """
+        connection = await self._connect()
+        await connection.execute("SELECT 1")
+
+    def address(self) -> dict[str, str]:
+        """Return the variable by which libpq goes where the lock is, whatever the name says; nothing without one.
+
+        Where the database moves, the lock's connection ends, and this process with it. Of several hosts in an address
+        libpq would want as many: those are left to it.
+        """
+        found = self._connection.info.hostaddr if self._connection is not None else ""
+        several = "," in urlsplit(self._url).netloc
+        return {"PGHOSTADDR": found} if found and not several else {}
 
     async def take(self) -> bool:
         """Try to take the lock; once it is taken, end what another hub may have left open in the database.

@@ -37,6 +37,7 @@ class Cluster(Protocol):
 class Lock(Protocol):
     """The lock in the database; see ``database``."""
 
+    async def stand_by(self) -> None: ...
     async def take(self) -> bool: ...
     async def beat(self) -> None: ...
     async def close(self) -> None: ...
@@ -106,7 +107,9 @@ class Election:
 
     async def _try(self) -> bool:
         found = await self._cluster.read()
-        if not self._watched.free(found):
+        free = self._watched.free(found)
+        await self._lock.stand_by()
+        if not free:
             self._say("")
             return False
         if not await self._lock.take():

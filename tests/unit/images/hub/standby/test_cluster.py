@@ -57,8 +57,8 @@ def test_a_token_that_is_not_known_any_more_is_a_refusal_and_nothing_else_is(clu
 def test_an_api_server_that_breaks_off_ends_no_hub(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it no other hub could take over."""
     monkeypatch.setattr(cluster, "Cluster", lambda *_words: None)
-    for name in ("POD_NAME", "POD_NAMESPACE", "COURSEHUB_DATABASE_URL"):
+    for name in ("POD_NAME", "POD_NAMESPACE"):
         monkeypatch.setenv(name, "one")
-    problems = importlib.import_module("coursehub_hub.standby.__main__").take_part()._problems
+    problems = importlib.import_module("coursehub_hub.standby.__main__").take_part(None)._problems
     for error in (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionRefusedError, TimeoutError):
         assert issubclass(error, problems), error

@@ -30,6 +30,16 @@ class World:
         self.removed: set[str] = set()
         self.database_away = False
         self.silent: list[str] = []
+        # Whether the cluster's DNS is gone, and who has a connection to the database.
+        self.names_away = False
+        self.connected: set[str] = set()
+
+    def answer_to(self, name: str) -> None:
+        """Be a database that is asked something, for which one must have found it by its name before."""
+        if self.database_away or (self.names_away and name not in self.connected):
+            self.connected.discard(name)
+            raise OSError("the database is away")
+        self.connected.add(name)
 
     async def listen(self, part: str) -> None:
         """Wait as long as this part of it says nothing."""
@@ -74,9 +84,11 @@ class Lock:
         self._name = name
         self.proofs = 0
 
+    async def stand_by(self) -> None:
+        self._world.answer_to(self._name)
+
     async def take(self) -> bool:
-        if self._world.database_away:
-            raise OSError("the database is away")
+        self._world.answer_to(self._name)
         if self._world.holder in ("", self._name):
             self._world.holder = self._name
         return self._world.holder == self._name
@@ -174,6 +186,19 @@ def test_one_that_was_killed_is_followed_when_its_lease_has_run_out() -> None:
         assert world.lease is not None
         assert world.lease["spec"]["holderIdentity"] == "b"
         assert world.lease["spec"]["leaseTransitions"] == 2
+        await end(waits)
+
+    asyncio.run(run())
+
+
+def test_the_other_one_works_where_the_clusters_dns_went_with_the_first() -> None:
+    async def run() -> None:
+        world = World()
+        _first, second, works, waits = await pair(world)
+        world.names_away = True
+        await end(works)
+        world.holder = ""
+        await until(lambda: second.active, 10)
         await end(waits)
 
     asyncio.run(run())

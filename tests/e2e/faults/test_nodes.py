@@ -107,7 +107,7 @@ def test_the_kubelet_of_the_hubs_node_stops(load: Load, cluster: Cluster, url: s
         with without_kubelet(node):
             # Kubernetes notices after most of a minute; the guard had its say 10 s before.
             seconds_until(lambda: not ready(cluster, active), 120)
-            # The balancer notices that the proxy there takes nobody any more; until then a browser tries twice, as those
+            # The balancer notices that the proxy there takes nobody more; until then a browser tries twice, as those
             # do whose requests are counted.
             time.sleep(BALANCER_S)
             deadline = time.monotonic() + 20

@@ -55,6 +55,14 @@ class CourseProxy(TraefikRedisProxy):
     _telling: asyncio.Task[None] | None = None
     _untold = False
 
+    async def _start_external(self) -> None:
+        """Ask nothing of the proxies: the role sets them up.
+
+        The base class asks whether they have their configuration, and a hub whose question finds no answer ends. With the
+        node that was lost half of the cluster's DNS was silent: hub after hub ended, for 40 s.
+        """
+        self._start_future = None
+
     @property
     def _mark(self) -> str:
         return f"{self.kv_jupyterhub_prefix}/{MARK}"
@@ -69,18 +77,21 @@ class CourseProxy(TraefikRedisProxy):
     async def check_routes(self, *arguments: Any, **named: Any) -> None:
         """Compare the routes with what the hub knows, as the base class does. From the first time on, keep them.
 
-        The first time, a Redis that is away is left to who keeps them: students are sent to a hub that listens.
+        The first time, a Redis that is away is left to who keeps them, and so is whatever else goes wrong: students are
+        sent to a hub that listens, and JupyterHub would end.
         """
         if self._keeper is not None:
             await super().check_routes(*arguments, **named)
-        elif await self._redis_answers():
-            await super().check_routes(*arguments, **named)
-            self._begin_to_keep(time.monotonic())
+            return
+        compared = NEVER
+        if await self._redis_answers():
+            try:
+                await super().check_routes(*arguments, **named)
+                compared = time.monotonic()
+            except Exception as error:
+                self.log.warning("The routes can't be compared yet: %s", error)
         else:
             self.log.warning("Redis does not answer: the hub works without, and compares the routes when it is back")
-            self._begin_to_keep(NEVER)
-
-    def _begin_to_keep(self, compared: float) -> None:
         self._keeper = self._keeper or asyncio.ensure_future(self._keep(compared))
 
     async def _redis_answers(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import socket
 import sys
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
@@ -65,6 +66,8 @@ class TraefikRedisProxy:
         self.redis = Redis()
         self.told: list[str] = []
         self.compared: list[tuple[Any, ...]] = []
+        # What asking the proxies ends in.
+        self.unreachable: Exception | None = None
         self.log = SimpleNamespace(
             info=lambda *_words: None,
             warning=lambda text, *words: self.told.append(text % words),
@@ -81,6 +84,8 @@ class TraefikRedisProxy:
 
     async def check_routes(self, *arguments: Any) -> None:
         """Note that routes were compared."""
+        if self.unreachable:
+            raise self.unreachable
         await self.get_all_routes()
         self.compared.append(arguments)
 
@@ -260,6 +265,26 @@ def test_routes_are_compared_as_soon_as_redis_is_back_with_what_it_had(proxy: An
 
     asyncio.run(run())
     assert proxy.compared[-1] == (proxy.app.users, proxy.app._service_map)
+
+
+def test_a_hub_starts_while_no_proxy_can_be_asked_and_compares_later(proxy: Any) -> None:
+    async def start() -> None:
+        # The base class waits here for an answer of the proxies, and ends the hub without one.
+        await proxy._start_external()
+        assert proxy._start_future is None
+        proxy.unreachable = socket.gaierror(-2, "Name or service not known")
+        await proxy._write_all({})
+        await proxy.check_routes("first")
+        assert proxy.compared == []
+        proxy.unreachable = None
+        async with asyncio.timeout(120):
+            while not proxy.compared:
+                await asyncio.sleep(0.001)
+        proxy._keeper.cancel()
+
+    asyncio.run(start())
+    assert proxy.compared[0] == (proxy.app.users, proxy.app._service_map)
+    assert "The routes can't be compared yet: [Errno -2] Name or service not known" in proxy.told
 
 
 def test_once_it_works_a_hub_is_told_that_redis_is_away(proxy: Any) -> None:

@@ -58,8 +58,8 @@ class CourseProxy(TraefikRedisProxy):
     async def _start_external(self) -> None:
         """Ask nothing of the proxies: the role sets them up.
 
-        The base class asks whether they have their configuration, and a hub whose question finds no answer ends. With the
-        node that was lost half of the cluster's DNS was silent: hub after hub ended, for 40 s.
+        The base class asks whether they have their configuration, and a hub whose question finds no answer ends. With
+        the node that was lost half of the cluster's DNS was silent: hub after hub ended, for 40 s.
         """
         self._start_future = None
 

@@ -78,6 +78,14 @@ def enduring(reflector: type) -> type:
     return type(reflector.__name__, (Enduring, reflector), {})
 
 
+class TakenAwayError(Exception):
+    """The pod of a server that starts is gone.
+
+    For 40 s pods are put onto a node that is lost. When it is taken out of service they are removed, and KubeSpawner
+    would wait for them until the start's time is over.
+    """
+
+
 class CourseSpawner(KubeSpawner):
     """KubeSpawner, whose starts wait for their turn and for an API server that is away.
 
@@ -92,6 +100,8 @@ class CourseSpawner(KubeSpawner):
     hub_api = Unicode(help="Where the hub's API is, for the hub itself.").tag(config=True)
     people_token = Unicode(help="A token that may start servers.").tag(config=True)
     disk_is_full = False
+    # Whether the pod has been there since this start began; None while none is under way.
+    _pod_seen: bool | None = None
     # Its start was under way when another hub died.
     _is_unfinished = False
     _asking: asyncio.Task[None] | None = None
@@ -126,7 +136,7 @@ class CourseSpawner(KubeSpawner):
         begun = time.monotonic()
         self.failures.begin()
         try:
-            address = await super().start()
+            address = await self._started()
         except BaseException as error:
             # JupyterHub cancels a start whose time is over, as it does one that a student gives up.
             if isinstance(error, Exception) or time.monotonic() - begun >= self.start_timeout - CANCELLED_S:
@@ -141,6 +151,17 @@ class CourseSpawner(KubeSpawner):
             self.line.leave(self)
         self.failures.succeeded()
         return address
+
+    async def _started(self) -> Any:
+        """Start the server, and again where its pod was taken away meanwhile. JupyterHub's limit is over all tries."""
+        while True:
+            self._pod_seen = False
+            try:
+                return await super().start()
+            except TakenAwayError:
+                self.log.warning("The pod of %s was taken away while it started: making it again", self.user.name)
+            finally:
+                self._pod_seen = None
 
     async def poll(self) -> int | None:
         """Tell how the server ended, None while it runs or starts.
@@ -186,6 +207,11 @@ class CourseSpawner(KubeSpawner):
         """
         if has_no_room(pod):
             self.line.leave(self)
+        if self._pod_seen is not None:
+            if pod is None and self._pod_seen:
+                raise TakenAwayError
+            # The watch may still have the student's last one, on its way out.
+            self._pod_seen = self._pod_seen or (pod is not None and "deletionTimestamp" not in pod["metadata"])
         return bool(super().is_pod_running(pod))
 
     def _groups(self) -> list[str]:

@@ -7,7 +7,7 @@ import importlib
 import itertools
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -27,6 +27,7 @@ class KubeSpawner(HasTraits):
     def __init__(self) -> None:
         super().__init__()
         self.done: list[str] = []
+        self.tries = 0
         self.problem = ""
         self.namespace, self.pod_name = "students", "jupyter-one"
         self.pod_reflector: Any = None
@@ -37,7 +38,7 @@ class KubeSpawner(HasTraits):
         self.orm_spawner = SimpleNamespace(started=None)
         self._check_pending = False
         self.status: int | None = None
-        self.log = SimpleNamespace(critical=lambda *_words: None)
+        self.log = SimpleNamespace(critical=lambda *_words: None, warning=lambda *_words: None)
 
     def run_pre_spawn_hook(self) -> Any:
         if self.problem == "hook":
@@ -47,6 +48,7 @@ class KubeSpawner(HasTraits):
         return asyncio.ensure_future(self._start())
 
     async def _start(self) -> str:
+        self.tries += 1
         await asyncio.sleep(0.01)
         if self.problem == "start":
             raise RuntimeError(self.problem)
@@ -274,7 +276,8 @@ def test_a_start_that_is_cancelled_counts_when_its_time_was_over(
 def waits(scheduled: str, phase: str = "Pending") -> Any:
     """Return a watch that knows a student's pod, as the scheduler has left it."""
     conditions = [{"type": "PodScheduled", "status": scheduled, "reason": "Unschedulable"}]
-    return SimpleNamespace(pods={"students/jupyter-one": {"status": {"phase": phase, "conditions": conditions}}})
+    pod = {"metadata": {}, "status": {"phase": phase, "conditions": conditions}}
+    return SimpleNamespace(pods={"students/jupyter-one": pod})
 
 
 async def in_time(student: Any) -> None:
@@ -340,6 +343,12 @@ def test_an_api_server_that_was_away_is_no_fault_of_the_hubs(
     assert ended == []
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(120):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
 async def settle() -> None:
     for _turn in range(5):
         await asyncio.sleep(0.01)
@@ -375,6 +384,41 @@ def test_a_start_that_has_a_node_or_no_word_of_it_keeps_its_place(spawner: Any, 
         assert second.line.place(second) == 1
         spawner.pod_reflector = waits("True", "Running")
         assert await asyncio.gather(*tasks) == ["http://server"] * 2
+
+    asyncio.run(run())
+
+
+def test_a_pod_that_is_taken_away_with_its_node_while_it_starts_is_made_again(spawner: Any) -> None:
+    async def run() -> None:
+        spawner.problem, spawner.pod_reflector = "waits", waits("True")
+        start = asyncio.ensure_future(spawn(spawner))
+        await until(lambda: spawner._pod_seen)
+        spawner.pod_reflector = SimpleNamespace(pods={})
+        await until(lambda: spawner.tries == 2)
+        # Not there yet is no reason.
+        await settle()
+        assert spawner.tries == 2
+        spawner.pod_reflector = waits("True", "Running")
+        assert await asyncio.wait_for(start, 120) == "http://server"
+        # Who asks when none is under way is told.
+        assert spawner.is_pod_running(None) is False
+
+    asyncio.run(run())
+
+
+def test_the_last_pod_of_a_student_on_its_way_out_is_none_that_is_taken_away(spawner: Any) -> None:
+    async def run() -> None:
+        spawner.problem, spawner.pod_reflector = "waits", waits("True")
+        for pod in spawner.pod_reflector.pods.values():
+            pod["metadata"]["deletionTimestamp"] = "2026-11-27T02:03:43Z"
+        start = asyncio.ensure_future(spawn(spawner))
+        await until(lambda: spawner._pod_seen is False)
+        await settle()
+        spawner.pod_reflector = SimpleNamespace(pods={})
+        await settle()
+        spawner.pod_reflector = waits("True", "Running")
+        assert await asyncio.wait_for(start, 120) == "http://server"
+        assert spawner.tries == 1
 
     asyncio.run(run())
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coursehub_tools import tree
-from coursehub_tools.drive import manifest, parallel, scan, state, upload
+from coursehub_tools.drive import manifest, parallel, scan, state, turn, upload
 from coursehub_tools.drive.client import Client
 from coursehub_tools.drive.manifest import Header
 from coursehub_tools.drive.objects import TOP, Drive
@@ -32,24 +32,24 @@ def pretend(drive: Emulator, drive_id: str, homes: Path, states: Path, names: li
     client = Client(Credentials(token=drive.token(OURS, DRIVE)), Pacer(Rates(writes_per_second=1e6)), address=drive.url)
 
     def one(name: str) -> None:
-        _pretend(Drive(client, name), drive_id, homes / name, states / state.folder_name(name), name)
+        with state.opened(states / state.folder_name(name), name) as kept:
+            _pretend(Drive(client, name, turn.of(kept.folder)), kept, drive_id, homes / name, name)
 
     parallel.each(one, names, THREADS)
 
 
-def _pretend(drive: Drive, drive_id: str, home: Path, folder: Path, name: str) -> None:
+def _pretend(drive: Drive, kept: state.State, drive_id: str, home: Path, name: str) -> None:
     top, listed = Row("", FOLDER, id=drive.new_id(2)), Row("", MANIFEST, id=drive.new_id(1))
     drive.make_folder(top, drive_id, name, TOP)
     header = Header(name, datetime.now(UTC).isoformat(timespec="seconds"), top.id, drive_id, drive_id)
     rows = [*exported(home, name), top, listed]
-    with state.opened(folder, name) as kept:
-        path = kept.folder / "new-manifest"
-        manifest.write(path, header, rows)
-        with path.open("rb") as file:
-            content = upload.Content(file.fileno(), replace(listed, size=path.stat().st_size), lambda: None)
-            body = {**drive.body(listed), "name": manifest.NAME, "id": listed.id, "parents": [top.id]}
-            upload.send(drive, kept, content, body)
-        kept.finish(path, header, rows)
+    path = kept.folder / "new-manifest"
+    manifest.write(path, header, rows)
+    with path.open("rb") as file:
+        content = upload.Content(file.fileno(), replace(listed, size=path.stat().st_size), lambda: None)
+        body = {**drive.body(listed), "name": manifest.NAME, "id": listed.id, "parents": [top.id]}
+        upload.send(drive, kept, content, body)
+    kept.finish(path, header, rows)
 
 
 def exported(home: Path, name: str) -> list[Row]:

@@ -12,6 +12,7 @@ from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.disks.bare import Bare, bare_disks
 from tests.e2e.drive_export.drive import ADDRESS, Drive, account
 from tests.e2e.drive_export.homes import Homes, consenting
+from tests.e2e.drive_export.runs import take_snapshots
 from tests.e2e.playbook import module
 
 Module = Callable[..., dict[str, Any]]
@@ -60,17 +61,7 @@ def homes(cluster: Cluster, disks: Bare, drive: Drive) -> Iterator[Homes]:
 def snapshot(place: dict[str, Any], disks: Bare) -> Callable[[], None]:
     """Take a snapshot of each."""
 
-    def take() -> None:
-        told = module(
-            "student_disk_snapshot",
-            **place,
-            students=disks.students,
-            snapshot_class="coursehub-snapshot",
-            skip_unchanged=False,
-        )
-        assert "msg" not in told, told["msg"]
-
-    return take
+    return lambda: take_snapshots(place, disks.students)
 
 
 @pytest.fixture(scope="module")

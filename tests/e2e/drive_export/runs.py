@@ -13,7 +13,7 @@ from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _expor
 
 from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.drive_export.drive import Drive
-from tests.e2e.playbook import start
+from tests.e2e.playbook import module, start
 
 Object = dict[str, Any]
 EXPORTER = "coursehub.jupyterhub/exporter"
@@ -38,6 +38,18 @@ def nothing_left_over(cluster: Cluster) -> None:
         return not any((v["spec"].get("claimRef") or {}).get("name", "").startswith("export-disk-") for v in volumes)
 
     cluster.wait("v1", "PersistentVolume", None, gone, 120)
+
+
+def take_snapshots(place: Object, students: Collection[str]) -> None:
+    """Take a snapshot of each of these students' disks, whether anything has changed or not."""
+    told = module(
+        "student_disk_snapshot",
+        **place,
+        students=list(students),
+        snapshot_class="coursehub-snapshot",
+        skip_unchanged=False,
+    )
+    assert "msg" not in told, told["msg"]
 
 
 def remove_restored(cluster: Cluster, students: Collection[str], prefix: str) -> None:

@@ -13,7 +13,7 @@ from tests.e2e.cluster import STUDENTS, Cluster
 from tests.e2e.disks.bare import Bare, bare_disks
 from tests.e2e.drive_export.drive import ADDRESS, Drive, account
 from tests.e2e.drive_export.homes import FILES, FOLDERS, IN_DRIVE, Homes
-from tests.e2e.drive_export.runs import failed, nothing_left_over, remove_restored
+from tests.e2e.drive_export.runs import failed, nothing_left_over, remove_restored, take_snapshots
 from tests.e2e.playbook import module
 
 pytestmark = pytest.mark.slow
@@ -33,14 +33,7 @@ def homes(cluster: Cluster, place: dict[str, Any], disks: Bare, drive: Drive) ->
     drive.admin("PATCH", "/limits", user_writes_per_second=10, listing_delay_s=0)
     made = Homes(cluster, disks.students)
     made.write()
-    told = module(
-        "student_disk_snapshot",
-        **place,
-        students=disks.students,
-        snapshot_class="coursehub-snapshot",
-        skip_unchanged=False,
-    )
-    assert "msg" not in told, told["msg"]
+    take_snapshots(place, disks.students)
     return made
 
 

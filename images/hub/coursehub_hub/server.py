@@ -208,4 +208,9 @@ def _security(kube: Any) -> None:
         # The disk is given to the student once, not file by file at each start.
         "fsGroupChangePolicy": "OnRootMismatch",
     }
-    kube.extra_pod_config = {"enableServiceLinks": False, "terminationGracePeriodSeconds": 30}
+    kube.extra_pod_config = {
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+        # As the hub has it: with a node that is lost half of the cluster's DNS may be silent.
+        "dnsConfig": {"options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "5"}]},
+    }

@@ -177,6 +177,11 @@ def test_a_server_satisfies_pod_security_restricted() -> None:
     assert (spawner.uid, spawner.fs_gid) == (server.UID, server.UID)
 
 
+def test_a_server_asks_for_a_name_again_after_a_second() -> None:
+    options = configured().KubeSpawner.extra_pod_config["dnsConfig"]["options"]
+    assert options == [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "5"}]
+
+
 def test_a_server_runs_in_the_students_pool_and_no_engine_moves_it() -> None:
     spawner = configured().KubeSpawner
     assert spawner.node_selector == {"coursehub.jupyterhub/pool": "students"}

@@ -101,7 +101,7 @@ def test_a_node_that_is_used_up_is_counted() -> None:
 
 @pytest.mark.parametrize("changed", semester.HARD.values(), ids=str)
 def test_a_wrong_calendar_is_paid_for_with_waiting(changed: dict[str, Any]) -> None:
-    one = replace(WEEK, weeks=15, students=1000)
+    one = replace(WEEK, weeks=8, students=1000)
     well, wrong = (
         run([each for each in sessions(case) if each.lesson is not None], OURS, case).told
         for case in (one, replace(one, **changed))

@@ -152,7 +152,7 @@ def test_a_crash_in_the_middle_of_the_write_leaves_the_old_record(
     assert list(records.all()) == [("disk-1", {"size": 5})]
 
 
-@pytest.mark.parametrize("process", ["1", str(os.getpid())])
+@pytest.mark.parametrize("process", ["1", str(os.getpid())], ids=["another", "the same number"])
 def test_a_file_that_another_driver_left_half_written_is_no_record(records: Records, process: str) -> None:
     records.put("disk-1", {"size": 5})
     (records.folder / f".disk-1.{process}").write_text('{"size', encoding="utf-8")

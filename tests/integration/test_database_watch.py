@@ -181,6 +181,17 @@ def served(folder: Path) -> Iterator[tuple[str, Path]]:
             server.wait(120)
 
 
+def change(url: str, setting: str, value: str) -> None:
+    """Set something for the whole server, and wait until it goes by that."""
+    with psycopg.connect(url, autocommit=True) as one:
+        one.execute(f"ALTER SYSTEM SET {setting} = '{value}'")
+        one.execute("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + 120
+        while one.execute(f"SHOW {setting}").fetchone() != (value,):
+            assert time.monotonic() < deadline, f"{setting} did not become {value}"
+            time.sleep(0.05)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives PostgreSQL a disk and a user of its own")
 @pytest.mark.skipif(
     not (shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), reason="needs PostgreSQL"
@@ -201,13 +212,7 @@ def test_postgresql_that_is_full_then_has_room_then_can_only_be_read_then_is_awa
         assert full.kind is Kind.FULL, full
         (disk / "filler").unlink()
         assert postgresql.write(url) is None
-        with psycopg.connect(url, autocommit=True) as one:
-            one.execute("ALTER SYSTEM SET default_transaction_read_only = on")
-            one.execute("SELECT pg_reload_conf()")
-            deadline = time.monotonic() + 120
-            while one.execute("SHOW default_transaction_read_only").fetchone() != ("on",):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        change(url, "default_transaction_read_only", "on")
         only_read = postgresql.write(url)
         assert only_read is not None
         assert only_read.kind is Kind.READ_ONLY, only_read
@@ -222,13 +227,7 @@ def test_postgresql_whose_replica_does_not_acknowledge_is_noticed() -> None:
     with server.serving() as port:
         url = server.url(port)
         assert postgresql.write(url) is None
-        with psycopg.connect(url, autocommit=True) as one:
-            one.execute("ALTER SYSTEM SET synchronous_standby_names = 'replica'")
-            one.execute("SELECT pg_reload_conf()")
-            deadline = time.monotonic() + 120
-            while one.execute("SHOW synchronous_standby_names").fetchone() != ("replica",):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        change(url, "synchronous_standby_names", "replica")
         thread = threading.Thread(target=lambda: told.append(postgresql.write(url)), daemon=True)
         thread.start()
         thread.join(120)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,6 +25,9 @@ SECRET, DISKS_KEY, PEOPLE_KEY = "hub", "disks-token", "people-token"
 TIMEOUT_S = 30
 # What a hub answers that has no time just now, and a proxy whose hub is away.
 BUSY = (429, 502, 503, 504)
+# What it answers too where one asks for the end of a server that it has found running at its own begin, and still looks
+# at: JupyterHub waits a second for its look to end, and then fails. A stop that fails has no other answer of that kind.
+STILL_LOOKS = 500
 # How long it is left alone then, unless it says so itself, and at most: JupyterHub names up to 60 s where it
 # refuses a start.
 PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
@@ -83,7 +86,9 @@ class Hub:
         One that the hub does not know is no failure.
         """
         try:
-            status, _data = self._ask("DELETE", f"{_user(student)}/server", "did not stop the server")
+            status, _data = self._ask(
+                "DELETE", f"{_user(student)}/server", "did not stop the server", again=(*BUSY, STILL_LOOKS)
+            )
         except HubError as error:
             if error.status == 404 or (error.status == 400 and "not running" in str(error)):
                 return True
@@ -161,10 +166,18 @@ class Hub:
             offset = following["offset"] if following else None
 
     def _ask(
-        self, method: str, path: str, what: str, body: Object | None = None, *, quick: bool = False
+        self,
+        method: str,
+        path: str,
+        what: str,
+        body: Object | None = None,
+        *,
+        quick: bool = False,
+        again: Collection[int] = BUSY,
     ) -> tuple[int, bytes]:
         """Return the status and the body of an answer. Raises HubError for a refusal, CoursehubError where nobody
-        answers before the deadline; a ``quick`` one is not waited for.
+        answers before the deadline; a ``quick`` one is not waited for. ``again`` are the statuses after which one asks
+        once more.
         """
         headers = {**self._headers, "Accept": PAGES, "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
@@ -187,7 +200,7 @@ class Hub:
                 trouble = HubError(
                     answer.status, f"the hub at {self._url} {what} ({answer.status}): {message_of(answer.data)}"
                 )
-                if answer.status not in BUSY:
+                if answer.status not in again:
                     raise trouble
                 pause = _pause(answer.headers.get("Retry-After"))
             if quick or time.monotonic() + pause > self._deadline:

@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course, _hub
+
+# How long a hub is asked that is away, or has no time: longer than another one needs to take over, also where a node
+# was lost. Who has no server to be stopped waits for this too.
+HUB_PATIENCE_S = 60
 
 
 def why_not(student: str, pod: str, parameters: Mapping[str, Any]) -> str:
@@ -26,7 +31,8 @@ def stop(
     """
     if not students:
         return {}
-    hub = _hub.Hub(course.kube, parameters["hub_url"], parameters["hub_namespace"])
+    patience = min(deadline, time.monotonic() + HUB_PATIENCE_S)
+    hub = _hub.Hub(course.kube, parameters["hub_url"], parameters["hub_namespace"], deadline=patience)
     _asked, errors = course.each("stopping servers", students, lambda claim: hub.stop(students[claim]))
     failed = {claim: f"nothing was changed, for {error}" for claim, error in errors.items()}
     left = course.await_unused([claim for claim in students if claim not in failed], deadline)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cluster import HUB, Cluster
+from tests.e2e.cluster import HUB, Cluster, says_ready
 from tests.e2e.conftest import REPORTS
 from tests.e2e.faults.balancer import Balancer
 from tests.e2e.faults.load import Load, at_work
@@ -49,6 +49,12 @@ def active_hubs(cluster: Cluster) -> list[str]:
     """Return the pods to which the Service hub goes, by the label of the one that works."""
     pods = cluster.pods(HUB, "app.kubernetes.io/name=hub,coursehub.jupyterhub/hub=active")
     return [pod["metadata"]["name"] for pod in pods]
+
+
+def both_hubs_are_well(cluster: Cluster) -> bool:
+    """Tell whether one works and the other one stands by: where the database has moved, both begin anew."""
+    pods = cluster.pods(HUB, "app.kubernetes.io/name=hub")
+    return len(active_hubs(cluster)) == 1 and len(pods) > 1 and all(map(says_ready, pods))
 
 
 def in_office_since(cluster: Cluster) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.e2e.cluster import HUB, STORAGE, STUDENTS, Cluster, says_ready
-from tests.e2e.faults.conftest import active_hubs
+from tests.e2e.faults.conftest import active_hubs, both_hubs_are_well
 from tests.e2e.faults.hubs import DATABASE, FENCED, address, how_it_ended, is_gone, never_two, restarts, watched
 from tests.e2e.faults.load import Load
 from tests.e2e.faults.nodes import (
@@ -22,7 +22,7 @@ from tests.e2e.faults.nodes import (
     students_on,
     well_again,
 )
-from tests.e2e.faults.waits import can_log_in, hub_answers, seconds_until, start_again, works
+from tests.e2e.faults.waits import BACK_OFF_S, can_log_in, hub_answers, seconds_until, start_again, works
 from tests.e2e.outages import stopped, without_kubelet
 from tests.e2e.student import Student
 
@@ -46,7 +46,7 @@ def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
     # Not the database on it: a hub whose database moves ends, and the other one, elsewhere, works. Redis is below.
     bring_to(cluster, CONTROL_PLANE, HUB, DATABASE, REDIS)
     move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
-    seconds_until(lambda: hub_answers(url) and both_hubs_are_well(cluster), 90)
+    seconds_until(lambda: hub_answers(url) and both_hubs_are_well(cluster), BACK_OFF_S)
     (active,) = active_hubs(cluster)
     node = node_of(cluster, HUB, active)
     old, restarted = address(cluster, active), restarts(cluster, active)
@@ -61,7 +61,7 @@ def test_the_hubs_node_stops(load: Load, cluster: Cluster, url: str) -> None:
             (follower,) = active_hubs(cluster)
         # It wakes up and would believe that it is the one. How it ended is told when its kubelet is back, unless the
         # guard has taken its pod away by then, which it does after 40 s of silence.
-        seconds_until(lambda: is_gone(cluster, active) or restarts(cluster, active) > restarted, 60)
+        seconds_until(lambda: is_gone(cluster, active) or restarts(cluster, active) > restarted, BACK_OFF_S)
         assert is_gone(cluster, active) or how_it_ended(cluster, active) == FENCED
         time.sleep(15)
         assert active_hubs(cluster) == [follower]
@@ -75,7 +75,7 @@ def test_the_node_of_the_hub_and_of_redis_stops(load: Load, cluster: Cluster, ur
     """The hub that takes over starts without Redis, and writes its routes into the new one."""
     bring_to(cluster, CONTROL_PLANE, HUB, DATABASE)
     move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
-    seconds_until(lambda: hub_answers(url) and both_hubs_are_well(cluster), 90)
+    seconds_until(lambda: hub_answers(url) and both_hubs_are_well(cluster), BACK_OFF_S)
     (active,) = active_hubs(cluster)
     node = node_of(cluster, HUB, active)
     bring_to(cluster, node, HUB, REDIS)
@@ -100,7 +100,7 @@ def test_the_kubelet_of_the_hubs_node_stops(load: Load, cluster: Cluster, url: s
     # The Services of database and Redis would lose them, as they are not ready either.
     bring_to(cluster, CONTROL_PLANE, HUB, DATABASE, REDIS)
     move_away_from(cluster, CONTROL_PLANE, HUB, "app.kubernetes.io/name=hub")
-    seconds_until(lambda: hub_answers(url) and both_hubs_are_well(cluster), 90)
+    seconds_until(lambda: hub_answers(url) and both_hubs_are_well(cluster), BACK_OFF_S)
     (active,) = active_hubs(cluster)
     node, old = node_of(cluster, HUB, active), address(cluster, active)
     with load.case("hub_kubelet_stopped") as case, watched(cluster) as looks:
@@ -130,12 +130,6 @@ def test_the_kubelet_of_the_hubs_node_stops(load: Load, cluster: Cluster, url: s
     assert case.recovery_s <= 60, case
     assert case.failed == 0, case
     assert case.dropped == 0, case
-
-
-def both_hubs_are_well(cluster: Cluster) -> bool:
-    """Tell whether one works and the other one stands by: where the database has moved, both begin anew."""
-    pods = cluster.pods(HUB, "app.kubernetes.io/name=hub")
-    return len(active_hubs(cluster)) == 1 and len(pods) > 1 and all(map(says_ready, pods))
 
 
 def ready(cluster: Cluster, pod: str) -> bool:

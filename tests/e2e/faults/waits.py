@@ -13,6 +13,9 @@ from tests.e2e.student import Student
 # Longer than the 300 s for which a server keeps the hub's answer of itself. The hour is the benchmark's.
 AWAY_S = float(os.environ.get("COURSEHUB_HUB_AWAY_S") or 720)
 API_AWAY_S = 180
+# A kubelet waits before it begins a container anew that has ended often, up to 300 s. A hub did so for more than 30 s
+# that a test had ended three times in ten minutes.
+BACK_OFF_S = 330
 
 
 def start_again(student: Student, deadline: float) -> None:

@@ -88,6 +88,19 @@ def test_a_hub_that_has_no_time_is_asked_again(asked: tuple[Api, Hub, list[float
     assert waited == [7.0, 2.0, 2.0]
 
 
+def test_a_stop_is_asked_for_again_while_a_hub_that_has_just_begun_still_looks(
+    asked: tuple[Api, Hub, list[float]],
+) -> None:
+    served, hub, waited = asked
+    served.answer_next("DELETE", START, Answer(500, {"message": "Internal Server Error"}), Answer(204))
+    assert hub.stop("ann") is True
+    assert waited == [2.0]
+    # Of anything else it is a failure.
+    served.answer_next("POST", START, Answer(500, {"message": "Internal Server Error"}))
+    with pytest.raises(HubError, match=r"\(500\)"):
+        hub.start("ann")
+
+
 def test_a_pause_that_would_outlast_the_time_is_not_made(asked: tuple[Api, Hub, list[float]]) -> None:
     served, hub, waited = asked
     hub._deadline = time.monotonic() + 5

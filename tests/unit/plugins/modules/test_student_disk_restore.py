@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, ClassVar
 
 import pytest
@@ -337,8 +338,10 @@ class FakeHub:
     known: ClassVar[set[str]] = {"ann"}
     api: ClassVar[Any] = None
 
-    def __init__(self, _kube: Kube, url: str, namespace: str) -> None:
+    def __init__(self, _kube: Kube, url: str, namespace: str, deadline: float) -> None:
         assert (url, namespace) == ("http://hub", "coursehub")
+        # One that has just died is asked again: another one takes over.
+        assert 0 < deadline - time.monotonic() <= 60
 
     def stop(self, student: str) -> None:
         if student not in self.known:

@@ -162,7 +162,9 @@ def test_the_databases_node_stops(load: Load, cluster: Cluster, url: str) -> Non
     assert case.recovery_s <= 120, case
 
 
+@pytest.mark.slow
 def test_a_proxys_node_stops(load: Load, cluster: Cluster) -> None:
+    """Each node that stops in the other tests has a proxy too: this one has nothing else of the hub's."""
     proxies = {
         pod["spec"]["nodeName"]: pod["metadata"]["name"] for pod in cluster.pods(HUB, "app.kubernetes.io/name=proxy")
     }

@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible_collections.coursehub.jupyterhub.plugins.module_utils import _course, _hub
 
-# How long a hub is asked that is away, or has no time: longer than another one needs to take over, also where a node
-# was lost. Who has no server to be stopped waits for this too.
+# How long, from the first stop, a hub is asked that is away: longer than another one needs to take over, also where a
+# node was lost. Who has no server to be stopped waits for this too.
 HUB_PATIENCE_S = 60
 
 

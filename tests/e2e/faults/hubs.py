@@ -101,10 +101,21 @@ def is_gone(cluster: Cluster, pod: str) -> bool:
     return cluster.kube.get("v1", "Pod", pod, HUB) is None
 
 
+def has_ended(cluster: Cluster, pod: str, before: int) -> bool:
+    """Tell whether the container has that had been begun anew ``before`` times. The next one comes after a pause of the
+    kubelet's, which gets longer each time."""
+    return restarts(cluster, pod) > before or "running" not in _hub(cluster, pod)["state"]
+
+
 def how_it_ended(cluster: Cluster, pod: str) -> int:
-    """Return the status with which the container ended that ran in the pod before this one."""
+    """Return the status with which the container ended that ran in the pod last."""
+    hub = _hub(cluster, pod)
+    return int((hub["state"].get("terminated") or hub["lastState"]["terminated"])["exitCode"])
+
+
+def _hub(cluster: Cluster, pod: str) -> Object:
     (hub,) = _pod(cluster, pod)["status"]["containerStatuses"]
-    return int(hub["lastState"]["terminated"]["exitCode"])
+    return dict(hub)
 
 
 def _pod(cluster: Cluster, name: str) -> Object:

@@ -11,7 +11,7 @@ import requests
 
 from tests.e2e.cluster import HUB, STUDENTS, Cluster
 from tests.e2e.faults.conftest import active_hubs, both_hubs_are_well, in_office_since
-from tests.e2e.faults.hubs import FENCED, how_it_ended, restarts
+from tests.e2e.faults.hubs import FENCED, has_ended, how_it_ended, restarts
 from tests.e2e.faults.load import Load
 from tests.e2e.faults.waits import AWAY_S, BACK_OFF_S, hub_answers, seconds_until, start_again
 from tests.e2e.student import Student
@@ -26,9 +26,13 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
 """
 
 
+@pytest.fixture(autouse=True)
+def _both_hubs_are_well(cluster: Cluster) -> None:
+    seconds_until(lambda: both_hubs_are_well(cluster), BACK_OFF_S)
+
+
 @pytest.mark.parametrize(("name", "signal"), [("hub_killed", "SIGKILL"), ("hub_frozen", "SIGSTOP")])
 def test_the_hub_is_killed_or_frozen(load: Load, cluster: Cluster, url: str, name: str, signal: str) -> None:
-    seconds_until(lambda: both_hubs_are_well(cluster), BACK_OFF_S)
     (active,) = active_hubs(cluster)
     since = in_office_since(cluster)
     with load.case(name) as case:
@@ -40,12 +44,11 @@ def test_the_hub_is_killed_or_frozen(load: Load, cluster: Cluster, url: str, nam
         # It wakes up and believes that it is the one.
         before = restarts(cluster, active)
         cluster.run_python(active, SIGNAL, "SIGCONT", namespace=HUB)
-        seconds_until(lambda: restarts(cluster, active) > before, BACK_OFF_S)
+        seconds_until(lambda: has_ended(cluster, active, before), 30)
         assert how_it_ended(cluster, active) == FENCED
 
 
 def test_a_start_goes_on_where_its_hub_dies(cluster: Cluster, url: str) -> None:
-    seconds_until(lambda: both_hubs_are_well(cluster), BACK_OFF_S)
     new = Student(url, f"in-mid-start-{time.time_ns():x}").login()
     assert new.session.get(f"{url}/hub/spawn", timeout=10).status_code == 200
     (active,) = active_hubs(cluster)
@@ -81,7 +84,6 @@ def without_hub(cluster: Cluster) -> Iterator[None]:
 
 
 def test_the_page_while_the_hub_is_away(cluster: Cluster, url: str) -> None:
-    seconds_until(lambda: both_hubs_are_well(cluster), BACK_OFF_S)
     with without_hub(cluster):
         answers = [
             requests.get(f"{url}{path}", timeout=10, allow_redirects=False)
@@ -97,7 +99,6 @@ def test_the_page_while_the_hub_is_away(cluster: Cluster, url: str) -> None:
 
 
 def test_the_hub_is_away_for_long(load: Load, cluster: Cluster, url: str) -> None:
-    seconds_until(lambda: both_hubs_are_well(cluster), BACK_OFF_S)
     with load.case("hub_away") as case:
         with without_hub(cluster):
             time.sleep(AWAY_S)

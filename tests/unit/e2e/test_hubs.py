@@ -1,10 +1,14 @@
-"""What counts as a second hub at work, where the cluster's tests watch the database."""
+"""Which hub works, and which has ended, where the cluster's tests look."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from tests.e2e.faults.hubs import Look, look, never_two
+from tests.e2e.cluster import Object
+from tests.e2e.faults.hubs import FENCED, Look, has_ended, how_it_ended, look, never_two
 
 OLD, NEW = "10.0.0.1", "10.0.0.2"
 
@@ -44,3 +48,23 @@ def test_one_after_the_other_is_well() -> None:
 def test_anything_else_is_not(seen: list[str]) -> None:
     with pytest.raises(AssertionError):
         never_two(looks(*seen), OLD, NEW)
+
+
+ENDED = {"terminated": {"exitCode": FENCED}}
+
+
+@pytest.mark.parametrize(
+    ("count", "state", "last", "ended"),
+    [
+        (1, {"running": {}}, {"terminated": {"exitCode": 1}}, False),
+        (1, ENDED, {"terminated": {"exitCode": 1}}, True),
+        (1, {"waiting": {"reason": "CrashLoopBackOff"}}, ENDED, True),
+        (2, {"running": {}}, ENDED, True),
+    ],
+)
+def test_a_hub_has_ended_before_it_is_begun_anew(count: int, state: Object, last: Object, ended: bool) -> None:
+    status = {"containerStatuses": [{"restartCount": count, "state": state, "lastState": last}]}
+    cluster: Any = SimpleNamespace(kube=SimpleNamespace(get=lambda *_words: {"status": status}))
+    assert has_ended(cluster, "hub-1", 1) is ended
+    if ended:
+        assert how_it_ended(cluster, "hub-1") == FENCED

@@ -26,7 +26,10 @@ status: setup ## tell what runs, what does not, and why
 lab: setup ## build all that the lab is made of, with no cluster
 	cd lab && ../.venv/bin/python -m builder --cache $(CACHE)
 
-test: lint unit integration ## lint, unit tests, and the whole on a cluster of its own
+test: ## lint, unit tests, and the whole on a cluster of its own
+	@# Each keeps one core busy.
+	$(MAKE) --jobs=2 lint unit
+	$(MAKE) integration
 	PYTEST_ADDOPTS='-m "not slow"' $(MAKE) scenario S='default disks faults'
 
 setup:

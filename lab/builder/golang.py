@@ -149,8 +149,11 @@ def joined(folder: Path, patterns: Iterable[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    # The module's own settings decide, not what a person has set for other projects.
+    # The module's own settings decide, not what a person has set for other projects. A compiler lives for seconds: it
+    # collects garbage only when it has a lot. With no DWARF, which the linker's -w would throw away, that was 62 s of
+    # processor time in the place of 72 for etcd.
     env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+    env |= {"GOGC": "off", "GOMEMLIMIT": "3GiB"}
     env.pop("GOOS", None)
     env.pop("GOARCH", None)
     return env
@@ -182,7 +185,7 @@ def step(go_module: Path, group: Group) -> Step:
 
     def build(job: Job) -> None:
         target, log = job.target, job.log
-        flags = ["-trimpath", "-v", "-ldflags", ldflags]
+        flags = ["-trimpath", "-v", "-ldflags", ldflags, "-gcflags=all=-dwarf=false"]
         if group.tags:
             flags += ["-tags", ",".join(group.tags)]
         work = target / ".work"

@@ -38,6 +38,7 @@ def steps(settings: Settings) -> dict[str, Step]:
             debian.step(engine, f"{PREFIX}/debian"),
             *node.package_steps(engine, LAB, PREFIX),
             node.step(engine, LAB, PREFIX),
+            node.store_step(engine, PREFIX),
             product.traefik_step(engine, LAB, PREFIX),
         ]
         bases = product.Bases(debian=None, traefik=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,19 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.student import Student
 
 REPORTS = Path(__file__).resolve().parents[2] / "build/reports"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say at once why a test failed: a run that is cut off after it never comes to its summary."""
+    report = yield
+    if report.failed:
+        reporter = item.config.pluginmanager.get_plugin("terminalreporter")
+        reasons = [line for line in report.longreprtext.splitlines() if line.startswith("E  ")]
+        reporter.write_line("")
+        for line in reasons or [report.longreprtext]:
+            reporter.write_line(line)
+    return report
 
 
 @pytest.fixture(scope="session")

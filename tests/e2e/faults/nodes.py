@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.e2e.cluster import Cluster, Object, says_ready
-from tests.e2e.faults.waits import seconds_until
+from tests.e2e.faults.waits import BACK_OFF_S, seconds_until
 from tests.e2e.outages import on_control_plane, stopped
 
 # It can't be stopped: nobody would start anything.
@@ -143,5 +143,5 @@ def _move(cluster: Cluster, nodes: Collection[str], namespace: str, selectors: S
                 for selector in selectors
                 for pod in cluster.pods(namespace, selector)
             ),
-            180,
+            BACK_OFF_S,
         )

@@ -102,7 +102,7 @@ def test_a_group_is_built_by_one_call_and_binaries_get_their_names(go: Path) -> 
     target = build(go, group)
     assert sorted(path.name for path in target.iterdir()) == ["deux", "one"]
     call, environment = (go / "calls").read_text(encoding="utf-8").splitlines()
-    assert call.startswith("build -trimpath -v -ldflags -s -w -tags a,b -o ")
+    assert call.startswith("build -trimpath -v -ldflags -s -w -gcflags=all=-dwarf=false -tags a,b -o ")
     assert call.endswith("example.org/cmd/one example.org/cmd/two")
     assert environment == "CGO_ENABLED=0 GOFLAGS=-buildvcs=false GOOS=unset"
 

@@ -39,6 +39,13 @@ def test_in_the_lab_no_image_stands_on_something_that_would_be_pulled(tmp_path: 
     assert "traefik" in steps["proxy"].needs
 
 
+def test_what_nodes_begin_with_changes_with_its_images_and_not_with_the_collection(tmp_path: Path) -> None:
+    steps = recipe.steps(recipe.Settings(tmp_path, "lab", "podman"))
+    needed = order(steps, ["node-store"])
+    assert {"node", "hub", "singleuser", "proxy", "csi-btrfs"} < set(needed)
+    assert "tools" not in needed
+
+
 def test_published_bases_have_the_versions_that_the_lab_builds() -> None:
     bases = product.published(ROOT / "lab/go")
     assert bases.debian == "docker.io/library/debian:bookworm-slim"

@@ -71,6 +71,7 @@ class Machine:
             "record": str(self.folder / "cluster.json"),
             "config": CONFIG,
             "remember": {"image_source": "lab"},
+            "node_store": None,
             "wait_timeout": 120,
         }
         return {**values, **more}
@@ -109,6 +110,42 @@ def test_a_cluster_is_made_and_the_second_run_does_nothing(machine: Machine) -> 
     second = kind_cluster.run(machine.parameters(), False)
     assert (second["action"], second["changed"]) == ("none", False)
     assert len(machine.calls("kind create")) == 1
+
+
+def test_nodes_get_their_images_before_they_are_made(machine: Machine) -> None:
+    mounts = [{"hostPath": f"/cache/nodes/test/{number}", "containerPath": "/var/lib/containerd"} for number in (0, 1)]
+    pool = {"hostPath": "/state/pool", "containerPath": "/var/lib/coursehub/pool"}
+    nodes = [{"image": "node:1", "extraMounts": [pool, mount]} for mount in mounts]
+    config = {"kind": "Cluster", "nodes": nodes}
+    machine.script("kind", f"test $1 != create || cp {machine.folder}/made {machine.containers}")
+    machine.write(machine.folder / "made", machine.container("running", os.getpid()))
+    parameters = machine.parameters(
+        config=config, node_store="/cache/artefacts/node-store-1/containerd", wait_timeout=0
+    )
+    with pytest.raises(CoursehubError, match="1 of 2 nodes have joined"):
+        kind_cluster.run(parameters, False)
+    calls = machine.calls_file.read_text(encoding="utf-8")
+    (call,) = machine.calls("podman run")
+    assert "--volume /cache:/cache --entrypoint /bin/bash node:1" in call
+    assert "copy /cache/artefacts/node-store-1/containerd /cache/nodes/test/0 /cache/nodes/test/1" in calls
+    assert calls.index("podman run") < calls.index("kind create")
+
+
+def test_a_node_shares_images_and_has_databases_of_its_own(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    layer, database = "snapshots/1/fs/usr/bin/jupyter", "metadata.v1.bolt/meta.db"
+    for name in (layer, database):
+        (store / name).parent.mkdir(parents=True)
+        (store / name).write_text("as it was", encoding="utf-8")
+    nodes = [tmp_path / f"nodes/course/{number}" for number in (0, 1)]
+    (nodes[0] / "left").mkdir(parents=True)
+    command = ["/bin/bash", "-ec", kind_cluster.COPY, "copy", str(store), *map(str, nodes)]
+    subprocess.run(command, check=True)
+    (nodes[0] / database).write_text("written by a node", encoding="utf-8")
+    for folder in (store, nodes[1]):
+        assert (folder / database).read_text(encoding="utf-8") == "as it was"
+    assert all((node / layer).samefile(store / layer) for node in nodes)
+    assert sorted(path.name for path in nodes[0].iterdir()) == ["metadata.v1.bolt", "snapshots"]
 
 
 def test_docker_writes_a_slash_before_the_names(machine: Machine) -> None:

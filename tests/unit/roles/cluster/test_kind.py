@@ -21,7 +21,8 @@ def rendered(template: str, **variables: Any) -> Any:
     values = {
         **yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8")),
         **yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8")),
-        "_coursehub_cluster": {"node_image": "node:1"},
+        "_coursehub_cluster": {"node_image": "node:1", "node_store": ""},
+        "_cluster_nodes_dir": "/cache/nodes/course",
         "coursehub_state_dir": "/state",
         **variables,
     }
@@ -47,6 +48,20 @@ def test_by_itself_the_key_is_nowhere(nodes: int) -> None:
     assert "ClusterConfiguration" not in patches(config)
     assert "encryption" not in str(config)
     assert [len(node["extraMounts"]) for node in config["nodes"]] == [1] * nodes
+
+
+def test_each_node_of_the_lab_has_images_of_its_own() -> None:
+    lab = {"node_image": "node:1", "node_store": "/cache/artefacts/node-store-1/containerd"}
+    config = rendered("kind", coursehub_cluster_nodes=2, _coursehub_cluster=lab)
+    mounts = [mount for node in config["nodes"] for mount in node["extraMounts"]]
+    folders = [mount["hostPath"] for mount in mounts if mount["containerPath"] == "/var/lib/containerd"]
+    assert folders == ["/cache/nodes/course/0", "/cache/nodes/course/1"]
+
+
+def test_a_start_does_not_wait_for_the_nodes_status() -> None:
+    kubelet = patches(rendered("kind"))["KubeletConfiguration"]
+    # Where only the first is set, the second is the same: each node would write its status each second.
+    assert (kubelet["nodeStatusUpdateFrequency"], kubelet["nodeStatusReportFrequency"]) == ("1s", "5m")
 
 
 def test_the_api_server_finds_the_configuration_where_the_first_node_has_it() -> None:

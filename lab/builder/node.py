@@ -39,8 +39,8 @@ BINARIES = (
 )
 # What the nodes begin with; `tools` is not among them: it changes with every line of the collection.
 STORED = ("hub", "singleuser", "proxy", "csi-btrfs")
-# Waits for containerd's socket by trying it, 10 s at most, and takes the images in. Kubernetes' own are pinned: a kubelet
-# that is short of space would remove what can't be pulled again.
+# Waits for containerd's socket by trying it, 10 s at most, and takes the images in. Kubernetes' own are pinned: a
+# kubelet that is short of space would remove what can't be pulled again.
 IMPORT = """
 mkdir /target/containerd /var/lib/containerd
 mount --bind /target/containerd /var/lib/containerd

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,8 +23,6 @@ def shell() -> Iterator[tuple[int, Any]]:
     """An interactive shell in a terminal of its own; give what is typed into it, and the manager that has it."""
     pid, terminal = pty.fork()
     if pid == 0:
-        # Who runs the tests in the background may have it ignored, and a shell's commands would inherit that.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
     try:
         yield terminal, SimpleNamespace(terminals={"1": SimpleNamespace(ptyproc=SimpleNamespace(pid=pid))})

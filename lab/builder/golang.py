@@ -86,6 +86,8 @@ GROUPS = (
         tags=("osusergo", "ipam_provider_operator"),
     ),
     Group("go-traefik", {"github.com/traefik/traefik/v3/cmd/traefik": "traefik"}, stub_lego=True),
+    # Which clusters of clouds have.
+    Group("go-metrics-server", {"sigs.k8s.io/metrics-server/cmd/metrics-server": "metrics-server"}),
     # The real autoscaler, whose nodes are none, and what plays their kubelets. Both are processes, no images. Groups of
     # their own: `go build` calls both binaries kwok.
     Group(

@@ -91,17 +91,16 @@ def _with_collection(folder: Path, collection: Sequence[Path], context: Path) ->
     return context
 
 
-def traefik_step(engine: Engine, lab: Path, prefix: str) -> Step:
-    """Return the step that gives the lab's traefik the place that the published image has it at."""
+def binary_step(engine: Engine, lab: Path, prefix: str, name: str) -> Step:
+    """Return the step that makes an image of one of the lab's binaries, with it where the published image has it."""
+    containerfile = lab / f"node/Containerfile.{name}"
 
     def build(job: Job) -> None:
         context = job.target / "context"
         context.mkdir()
-        (context / "traefik").hardlink_to(job.paths["go-traefik"] / "traefik")
-        engine.build(job.log, context, f"{prefix}/traefik:{job.key}", containerfile=lab / "node/Containerfile.traefik")
-        (context / "traefik").unlink()
+        (context / name).hardlink_to(job.paths[f"go-{name}"] / name)
+        engine.build(job.log, context, f"{prefix}/{name}:{job.key}", containerfile=containerfile)
+        (context / name).unlink()
         context.rmdir()
 
-    return Step(
-        name="traefik", lane="images", build=build, needs=("go-traefik",), files=(lab / "node/Containerfile.traefik",)
-    )
+    return Step(name=name, lane="images", build=build, needs=(f"go-{name}",), files=(containerfile,))

@@ -13,7 +13,9 @@ from .graph import Step, keys, order
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "lab"
 PREFIX = "localhost/coursehub"
-IMAGE_STEPS = ("debian", "node-packages", "clang-packages", "node", "traefik", *product.IMAGES)
+# Images of one binary each.
+BINARIES = ("traefik", "metrics-server")
+IMAGE_STEPS = ("debian", "node-packages", "clang-packages", "node", *BINARIES, *product.IMAGES)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def steps(settings: Settings) -> dict[str, Step]:
             *node.package_steps(engine, LAB, PREFIX),
             node.step(engine, LAB, PREFIX),
             node.store_step(engine, PREFIX),
-            product.traefik_step(engine, LAB, PREFIX),
+            *(product.binary_step(engine, LAB, PREFIX, name) for name in BINARIES),
         ]
         bases = product.Bases(debian=None, traefik=None)
     else:

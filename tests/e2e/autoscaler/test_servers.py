@@ -26,13 +26,13 @@ def _container(cluster: Cluster) -> dict[str, Any]:
     return dict(status)
 
 
-def _resize() -> dict[str, Any]:
+def _resize(source: str) -> dict[str, Any]:
     told = module(
         "server_resize",
         kubeconfig=os.environ["COURSEHUB_KUBECONFIG"],
         context=os.environ["COURSEHUB_CONTEXT"],
         namespace=STUDENTS,
-        source="kubelet",
+        source=source,
         floor="256Mi",
         ceiling="1Gi",
         cpu="50m",
@@ -48,7 +48,8 @@ def _asks(cluster: Cluster) -> int:
     return int(parse_quantity(_container(cluster)["resources"]["requests"]["memory"]))
 
 
-def test_a_running_server_asks_for_what_it_uses(cluster: Cluster, alice: Student) -> None:
+@pytest.mark.parametrize("source", ["metrics", "kubelet"])
+def test_a_running_server_asks_for_what_it_uses(cluster: Cluster, alice: Student, source: str) -> None:
     before = cluster.pod_of("alice")["metadata"]["uid"]
     begun = _container(cluster)
     asked = _asks(cluster)
@@ -57,9 +58,9 @@ def test_a_running_server_asks_for_what_it_uses(cluster: Cluster, alice: Student
     try:
         assert kernel.printed(kernel.send(FILL), 60) == f"{HELD}\n"
 
-        # The kubelet looks every ten seconds or so.
+        # The kubelet looks every ten seconds or so, and metrics-server asks it every 15.
         def grown() -> bool:
-            _resize()
+            _resize(source)
             return _asks(cluster) >= HELD
 
         assert within(grown, 90), cluster.pod_of("alice")["status"]
@@ -71,7 +72,7 @@ def test_a_running_server_asks_for_what_it_uses(cluster: Cluster, alice: Student
         kernel.printed(kernel.send("del held"), 30)
 
         def shrunk() -> bool:
-            _resize()
+            _resize(source)
             return _asks(cluster) < HELD
 
         assert within(shrunk, 90), cluster.pod_of("alice")["status"]

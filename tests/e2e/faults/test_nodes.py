@@ -46,7 +46,7 @@ HUB_PARTS = (DATABASE, REDIS, "app.kubernetes.io/name=hub")
 def _all_is_well_again(load: Load, cluster: Cluster) -> Iterator[None]:
     """Wait for what comes back by itself; then those who were on the node start their servers again."""
     yield
-    seconds_until(well_again(cluster, HUB), 240)
+    seconds_until(well_again(cluster, HUB), BACK_OFF_S)
     for student in load.students:
         if not works(student):
             start_again(student, time.monotonic() + 120)
@@ -187,12 +187,13 @@ def test_a_proxys_node_stops(load: Load, cluster: Cluster) -> None:
     assert case.failed == 0, case
 
 
-def test_a_students_node_stops(load: Load, cluster: Cluster) -> None:
+def test_a_students_node_stops(load: Load, cluster: Cluster, url: str) -> None:
     node = next(
         one for one in sorted({student_node(cluster, student) for student in load.students}) if one != CONTROL_PLANE
     )
     move_away_from(cluster, node, HUB, *HUB_PARTS)
     move_away_from(cluster, node, STORAGE, STORAGE_CONTROLLER)
+    seconds_until(lambda: hub_answers(url) and both_hubs_are_well(cluster), BACK_OFF_S)
     there = students_on(cluster, node, STUDENTS)
     students = [student for student in load.students if student.name in there]
     for student in students:

@@ -189,6 +189,9 @@ def store_step(engine: Engine, prefix: str) -> Step:
             *("--entrypoint", "/bin/bash", base_reference(job.paths["node"], prefix), "-ec", IMPORT),
         )
         archive.unlink()
+        # 7 GB each; nodes keep what they have links to.
+        for older in job.target.parent.glob("node-store-*"):
+            shutil.rmtree(older)
 
     return Step(name="node-store", lane="engine", build=build, needs=("node", *STORED), inputs=(IMPORT,))
 

@@ -40,7 +40,7 @@ BINARIES = (
 # What the nodes begin with; `tools` is not among them: it changes with every line of the collection.
 STORED = ("hub", "singleuser", "proxy", "csi-btrfs")
 # Waits for containerd's socket by trying it, 10 s at most, and takes the images in. Kubernetes' own are pinned: a
-# kubelet that is short of space would remove what can't be pulled again.
+# kubelet that is short of space would remove what can't be pulled again. What is unpacked is not kept packed too.
 IMPORT = """
 mkdir /target/containerd /var/lib/containerd
 mount --bind /target/containerd /var/lib/containerd
@@ -49,6 +49,7 @@ for _ in $(seq 100); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done
 import="ctr --namespace=k8s.io images import --all-platforms --digests --snapshotter=overlayfs"
 $import --label=io.cri-containerd.pinned=pinned /node/images.tar
 $import /target/images.tar
+ctr --namespace=k8s.io content prune references
 kill %1
 wait
 """
@@ -189,7 +190,7 @@ def store_step(engine: Engine, prefix: str) -> Step:
             *("--entrypoint", "/bin/bash", base_reference(job.paths["node"], prefix), "-ec", IMPORT),
         )
         archive.unlink()
-        # 7 GB each; nodes keep what they have links to.
+        # 4 GB each; nodes keep what they have links to.
         for older in job.target.parent.glob("node-store-*"):
             shutil.rmtree(older)
 
